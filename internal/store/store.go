@@ -1,0 +1,69 @@
+// Package store keeps the little state that Wiretight's decisions need: what
+// was consumed, what was revoked, and who may refresh what. Every engine gives
+// the same promises, and storetest holds each to them.
+package store
+
+import (
+	"context"
+	"errors"
+	"time"
+)
+
+// The ways in which a store says no. Any other error means that the store
+// could not answer; the caller must then refuse.
+var (
+	// ErrNotFound says that the key has no record, or that it has expired.
+	ErrNotFound = errors.New("no such record")
+	// ErrConflict says that the record is not, or no longer, what the caller
+	// expected, and that nothing was changed.
+	ErrConflict = errors.New("record has changed")
+	// ErrFull says that the store is at its bound. Nothing is ever evicted to
+	// make room: an evicted record could be used a second time.
+	ErrFull = errors.New("store is full")
+)
+
+// Record is one key with its value.
+type Record struct {
+	Key   string
+	Value []byte
+	// Expires is when the record ceases to exist. Zero: never.
+	Expires time.Time
+	// Deleted marks, in Watch only, a record that has gone by Replace. Expiry
+	// is not reported: the watcher knows the time as well as the store.
+	Deleted bool
+}
+
+// Store is the contract. All methods may be called at once from many
+// goroutines. Keys are at most 1 KiB, values at most 64 KiB; anything larger is
+// an error. Callers own the slices that they pass and that they get.
+type Store interface {
+	// Get returns the record, or ErrNotFound.
+	Get(ctx context.Context, key string) (Record, error)
+
+	// Replace puts value in the place of old in one atomic step. A nil old
+	// demands that no live record exists; a nil value deletes the record. Of
+	// any number of concurrent calls with the same old exactly one succeeds,
+	// and the others get ErrConflict. When it returns nil the change outlives
+	// a killed process (where the engine is persistent).
+	Replace(ctx context.Context, key string, old, value []byte, expires time.Time) error
+
+	// List calls yield for each live record whose key begins with prefix, in
+	// the order of the keys, until yield returns false.
+	List(ctx context.Context, prefix string, yield func(Record) bool) error
+
+	// Watch calls changed with every live record under prefix, then synced
+	// once, and from then on changed for each change by any instance, within
+	// one second. It calls synced again whenever it has made sure that nothing
+	// is missing (at least once a second while the store answers), so that a
+	// caller can tell how old its copy is. It returns only when ctx ends;
+	// lost connections are made anew. changed and synced are never called at
+	// the same time.
+	Watch(ctx context.Context, prefix string, changed func(Record), synced func()) error
+
+	// Ping answers nil when the store can serve a Replace.
+	Ping(ctx context.Context) error
+
+	// Close ends the store's own goroutines and releases its files. Calls
+	// after Close return an error.
+	Close() error
+}
