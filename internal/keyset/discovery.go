@@ -1,10 +1,12 @@
 package keyset
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"net/url"
 	"strings"
 )
@@ -101,4 +103,37 @@ func text(doc map[string]json.RawMessage, name string, into *string) error {
 		return fmt.Errorf("%w: %s is not a string, or empty", errNotMetadata, name)
 	}
 	return json.Unmarshal(raw, into)
+}
+
+// members splits one JSON object. encoding/json alone would match names
+// without case and let the last of two win.
+func members(data []byte) (map[string]json.RawMessage, error) {
+	errSyntax := errors.New("not valid JSON")
+	dec := json.NewDecoder(bytes.NewReader(data))
+	if t, err := dec.Token(); err != nil || t != json.Delim('{') {
+		return nil, errors.New("not a JSON object")
+	}
+	doc := map[string]json.RawMessage{}
+	for dec.More() {
+		t, err := dec.Token()
+		if err != nil {
+			return nil, errSyntax
+		}
+		name, _ := t.(string) // the decoder gives nothing else here
+		if _, twice := doc[name]; twice {
+			return nil, fmt.Errorf("member %q is there twice", shorten(name))
+		}
+		var value json.RawMessage
+		if err := dec.Decode(&value); err != nil {
+			return nil, errSyntax
+		}
+		doc[name] = value
+	}
+	if _, err := dec.Token(); err != nil {
+		return nil, errSyntax
+	}
+	if _, err := dec.Token(); !errors.Is(err, io.EOF) {
+		return nil, errors.New("something follows the JSON object")
+	}
+	return doc, nil
 }

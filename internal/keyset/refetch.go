@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"fmt"
+	"maps"
 	"time"
 
 	"github.com/wiretight/wiretight/internal/token"
@@ -13,7 +14,7 @@ const (
 	refetchEvery = 10 * time.Second // at most one, whoever asks
 	refetchWait  = 5 * time.Second  // for the outcome, at most
 	missingFor   = 30 * time.Second // a kid is believed not to exist
-	missingMost  = 1024             // kids are remembered as such
+	missingMost  = 16               // kids are remembered as such
 )
 
 // Refetch is for a token whose kid Current's set lacks. It fetches the set
@@ -77,7 +78,7 @@ func (s *Source) remember(kid string, name [sha256.Size]byte) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.state.Load().err == nil && !s.has(kid) {
-		s.missing.add(name, s.now().Add(missingFor))
+		s.missing.add(name, s.now())
 	}
 }
 
@@ -86,32 +87,20 @@ func (s *Source) has(kid string) bool {
 	return err == nil && set.Has(kid)
 }
 
-// missing remembers the last kids that were looked for in vain. When it is
-// full the oldest goes, which costs no more than a fetch that the rate limit
-// allows anyway.
-type missing struct {
-	until map[[sha256.Size]byte]time.Time
-	order [][sha256.Size]byte // a ring once it is full
-	next  int
-}
+// missing remembers, until when, the kids that a fetch was made for in vain.
+// There is one such fetch in refetchEvery at most, so a handful is alive at any
+// time; missingMost holds should the clock misbehave.
+type missing map[[sha256.Size]byte]time.Time
 
-func (m *missing) has(name [sha256.Size]byte, now time.Time) bool {
-	until, ok := m.until[name]
+func (m missing) has(name [sha256.Size]byte, now time.Time) bool {
+	until, ok := m[name]
 	return ok && now.Before(until)
 }
 
-func (m *missing) add(name [sha256.Size]byte, until time.Time) {
-	if m.until == nil {
-		m.until = map[[sha256.Size]byte]time.Time{}
+func (m missing) add(name [sha256.Size]byte, now time.Time) {
+	maps.DeleteFunc(m, func(_ [sha256.Size]byte, until time.Time) bool { return !now.Before(until) })
+	if len(m) >= missingMost {
+		clear(m)
 	}
-	if _, known := m.until[name]; !known {
-		if len(m.order) < missingMost {
-			m.order = append(m.order, name)
-		} else {
-			delete(m.until, m.order[m.next])
-			m.order[m.next] = name
-			m.next = (m.next + 1) % missingMost
-		}
-	}
-	m.until[name] = until
+	m[name] = now.Add(missingFor)
 }

@@ -129,13 +129,13 @@ func (s *Source) fail(st *state, f *flight, err error) {
 
 func (s *Source) succeed(st *state, got *answer) {
 	now := s.now()
-	s.warn(st.answer, got)
+	s.warn(got.warnings)
 	if st.failures > 0 {
 		s.remote.Logger.Info("key set refreshed again", "url", s.name, "failures", st.failures)
 	}
-	if st.answer == nil || st.answer.digest != got.digest {
+	if st.set == nil || !st.set.Equal(got.set) {
 		st.set, st.generation = got.set, generations.Add(1)
-		s.remote.Logger.Info("key set changed", "url", s.name, "keys", got.keys)
+		s.remote.Logger.Info("key set changed", "url", s.name, "keys", got.set.Len())
 	}
 	st.answer, st.err, st.failures = got, nil, 0
 	st.fetched = now
@@ -143,27 +143,18 @@ func (s *Source) succeed(st *state, got *answer) {
 	st.stale = st.due.Add(StaleAfter)
 }
 
-// warn logs each skipped key once, however often its set is fetched.
-func (s *Source) warn(old, got *answer) {
-	const most = 20
-	known := map[string]bool{}
-	if old != nil {
-		for _, w := range old.warnings {
-			known[w] = true
-		}
-	}
-	said := 0
-	for _, w := range got.warnings {
-		if known[w] {
+// warn logs each skipped key once, however often its set is fetched. s.mu is
+// held.
+func (s *Source) warn(warnings []string) {
+	const most = 1000
+	for _, w := range warnings {
+		if s.warned[w] {
 			continue
 		}
-		if said++; said > most {
-			continue
+		if len(s.warned) >= most {
+			clear(s.warned)
 		}
-		known[w] = true
-		s.remote.Logger.Warn("key skipped", "url", s.name, "reason", shorten(w))
-	}
-	if said > most {
-		s.remote.Logger.Warn("more keys skipped", "url", s.name, "count", said-most)
+		s.warned[w] = true
+		s.remote.Logger.Warn("key in the set has a fault", "url", s.name, "reason", w)
 	}
 }

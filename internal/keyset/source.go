@@ -7,12 +7,13 @@
 //
 //   - https only, or http on loopback; never to link-local and metadata
 //     addresses; at most 3 redirects, each of them to https.
-//   - 1 MiB, 1000 keys and 5 s for a fetch, discovery included.
+//   - 1 MiB, 100 keys and 5 s for a fetch, discovery included.
 //   - It is refreshed at the pace of Cache-Control, held within 30 s and 1 h;
 //     5 min where the issuer names none.
 //   - A bad answer changes nothing. The last good set is served for StaleAfter
 //     beyond the time at which it should have been refreshed, and no longer.
 //   - A good answer replaces the set whole: a key that it lacks is gone.
+//   - A kid that no key has makes for one more fetch, at most every 10 s.
 package keyset
 
 import (
@@ -51,6 +52,7 @@ type Source struct {
 	runners     int
 	nextRefetch time.Time
 	missing     missing
+	warned      map[string]bool
 }
 
 type kind int
@@ -92,7 +94,7 @@ func NewLocal(ks *token.KeySet) *Source {
 }
 
 // Set replaces the keys of a Source made by NewLocal; callers of Current see
-// them at once. A nil set makes the Source unavailable. It panics for a Source
+// them at once. An equal set changes nothing. A nil set makes the Source unavailable. It panics for a Source
 // that was not made by NewLocal.
 func (s *Source) Set(ks *token.KeySet) {
 	if s.kind != kindLocal {
@@ -105,7 +107,7 @@ func (s *Source) put(ks *token.KeySet) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	old := s.state.Load()
-	if old != nil && old.set == ks {
+	if old != nil && old.set.Equal(ks) {
 		return
 	}
 	next := &state{set: ks}
@@ -166,8 +168,8 @@ func (s *Source) Age(now time.Time) (time.Duration, bool) {
 
 // Same reports whether both Sources have the same configuration, so that a
 // reload may go on with the older one and the keys that it has. Static Sources
-// are the same if they share their set, local ones only if they are one. A
-// nil Source is the same as none.
+// are the same if their keys are equal, local ones only if they are one. A nil
+// Source is the same as none.
 func (s *Source) Same(o *Source) bool {
 	switch {
 	case s == nil || o == nil:
@@ -178,7 +180,7 @@ func (s *Source) Same(o *Source) bool {
 		return false
 	case s.kind == kindStatic:
 		a, b := s.state.Load(), o.state.Load()
-		return a != nil && b != nil && a.set != nil && a.set == b.set
+		return a != nil && b != nil && a.set != nil && a.set.Equal(b.set)
 	}
 	a, b := s.remote, o.remote
 	return a.URL == b.URL && a.Discovery == b.Discovery && a.Issuer == b.Issuer && a.CA.Equal(b.CA)
