@@ -1,0 +1,55 @@
+package main
+
+import (
+	"fmt"
+	"path/filepath"
+)
+
+const guardFile = `listen: %[1]q
+admin: %[2]q
+mode: enforce
+hosts: [localhost]
+tls:
+  certificates: [{cert: %[3]q, key: %[4]q}]
+upstreams:
+  - {name: app, url: "http://%[5]s"}
+tokens:
+  cache: 100000
+  issuers:
+    - issuer: %[6]s
+      audiences: [%[7]s]
+      algorithms: [%[8]s]
+      %[9]s
+      max_lifetime: 24h
+routes:
+  - {path: /api/*, methods: [GET], scopes: [%[10]s]}
+cors:
+  origins: [https://app.bench.example]
+  credentials: true
+  methods: [GET]
+  request_headers: [Authorization]
+rate_limit: {auth_failures: 60000000/m}
+store: "bolt://%[11]s/state.db"
+log: {format: json, level: %[12]s}
+`
+
+// guardConfig is the guard with every rule on. The one thing raised is the
+// limit of failures by address: below it the forgeries would get a cheap 429,
+// and the row is about what a verification costs.
+func guardConfig(s setup) ([]string, error) {
+	admin, err := freeAddr()
+	if err != nil {
+		return nil, err
+	}
+	key, level := fmt.Sprintf("jwks_file: %q", s.verifier.jwks), "error"
+	if s.alg == "HS256" {
+		key = fmt.Sprintf("secret_file: %q", s.verifier.secret)
+	}
+	if s.accessLog {
+		level = "info"
+	}
+	file := filepath.Join(s.dir, "wiretight.yaml")
+	text := fmt.Appendf(nil, guardFile, s.listen, admin, s.cert.cert, s.cert.key, s.upstream,
+		issuer, audience, s.alg, key, scope, s.dir, level)
+	return []string{"guard", "-c", file}, writeFile(file, text)
+}
