@@ -1,0 +1,184 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime"
+	"syscall"
+
+	bolt "go.etcd.io/bbolt"
+	berrors "go.etcd.io/bbolt/errors"
+)
+
+// maxCommit bounds the changes that share a commit, and with it the time that
+// the first of them waits.
+const maxCommit = 512
+
+// write is a change on its way to the writer. A nil change is a Ping.
+type write struct {
+	*change
+	err    error
+	result chan error // holds one, so that the writer never waits
+}
+
+// write hands the change to the writer. When ctx ends during a commit the
+// change may still be made.
+func (b *Bolt) write(ctx context.Context, c *change) error {
+	w := &write{change: c, result: make(chan error, 1)}
+	if err := b.check(ctx); err != nil {
+		return err
+	}
+	select {
+	case b.queue <- w:
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-b.done:
+		return ErrClosed
+	}
+	select {
+	case err := <-w.result:
+		return err
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// writer commits what is queued until the store is closed. While one commit
+// waits for the disk the next changes gather, so the disk's pace sets the size
+// of a commit, and a lone change does not wait for company, which it would in
+// bbolt's own Batch.
+func (b *Bolt) writer() {
+	defer close(b.ended)
+	for {
+		select {
+		case w := <-b.queue:
+			b.commit(b.gather(w))
+		case <-b.done:
+			db := b.db
+			b.replaceFile(nil, ErrClosed)
+			if db != nil {
+				b.closed = db.Close()
+			}
+			return
+		}
+	}
+}
+
+// gather takes all that is queued. It lets go of the processor before it
+// gives up, because callers of the last commit are just waking.
+func (b *Bolt) gather(first *write) []*write {
+	writes := []*write{first}
+	for patience := 2; len(writes) < maxCommit; {
+		select {
+		case w := <-b.queue:
+			writes = append(writes, w)
+			continue
+		default:
+		}
+		if patience--; patience < 0 {
+			break
+		}
+		runtime.Gosched()
+	}
+	return writes
+}
+
+// commit makes the changes in one transaction and answers each.
+func (b *Bolt) commit(writes []*write) {
+	err := b.reopen()
+	if err == nil {
+		err = guarded(func() error { return b.transact(writes) })
+		if err != nil {
+			err = b.explain(err)
+			b.discard(err)
+		}
+	}
+	for _, w := range writes {
+		if err != nil {
+			w.err = err // a conflict was with a change that was not made
+		} else if w.err == nil && w.change != nil {
+			b.hub.touch(w.key)
+		}
+		w.result <- w.err
+	}
+}
+
+// transact does what the transaction consists of. A refused change gets its
+// own error and does not disturb the others.
+func (b *Bolt) transact(writes []*write) error {
+	now := b.now()
+	tx, err := b.db.Begin(true)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = tx.Rollback() }() // without effect after Commit
+	made := 0
+	for _, w := range writes {
+		if w.change == nil {
+			made++
+			continue
+		}
+		if w.err = w.fits(tx, now); w.err != nil {
+			continue
+		}
+		if err := w.apply(tx); err != nil {
+			return err
+		}
+		made++
+	}
+	if made == 0 {
+		return nil
+	}
+	if err := sweep(tx, now, 2*made+16); err != nil {
+		return err
+	}
+	return tx.Commit()
+}
+
+// discard closes the file after a failed commit and opens it again. What bbolt
+// holds in memory may differ from what the disk has, and only reading tells.
+func (b *Bolt) discard(cause error) {
+	db := b.db
+	b.replaceFile(nil, cause)
+	if errors.Is(cause, errDamaged) {
+		return
+	}
+	if err := guarded(db.Close); err != nil {
+		b.replaceFile(nil, err)
+		return
+	}
+	_ = b.reopen() // else the next commit tries again
+}
+
+// reopen opens the file if it is not open, unless it is past mending.
+func (b *Bolt) reopen() error {
+	if b.db != nil {
+		return nil
+	}
+	if errors.Is(b.broken, errDamaged) {
+		return b.broken
+	}
+	db, err := openFile(b.path)
+	b.replaceFile(db, err)
+	return err
+}
+
+// replaceFile waits for the readers. Only the writer calls it, which may hence
+// read db without the lock.
+func (b *Bolt) replaceFile(db *bolt.DB, broken error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.db, b.broken = db, broken
+}
+
+// explain says what went wrong with the commit and what to do about it.
+func (b *Bolt) explain(err error) error {
+	switch {
+	case errors.Is(err, berrors.ErrMaxSizeReached):
+		return fmt.Errorf("write store %q: %w: the file has its greatest size of %d bytes", b.path, ErrFull, maxFile)
+	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT), errors.Is(err, syscall.EFBIG):
+		return fmt.Errorf("write store %q: %w: %w; free space on its disk, service then returns by itself", b.path, ErrFull, err)
+	}
+	return fmt.Errorf("write store %q: %w", b.path, err)
+}
