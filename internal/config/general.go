@@ -1,0 +1,104 @@
+package config
+
+import (
+	"fmt"
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/wiretight/wiretight/guard"
+)
+
+// The defaults of the store.
+const (
+	defaultStore     = "bolt://" + dataDir + "/state.db"
+	defaultStaleness = 5 * time.Second
+)
+
+// general reads what stands at the top.
+func (b *builder) general() {
+	g := &b.out.Guard
+	g.Mode = guard.Mode(or(b.file.Mode, string(guard.Enforce)))
+	g.PlaintextToken = guard.PlaintextToken(or(b.file.PlaintextToken, string(guard.Burn)))
+	for i, r := range b.file.Observe {
+		if slices.Contains(b.file.Observe[:i], r) && r != "" {
+			b.wrong(index("observe", i), fmt.Sprintf("rule %s is named twice", quoted(r)), "remove one of them")
+			continue
+		}
+		g.Observe = append(g.Observe, guard.Rule(r))
+	}
+	g.TrustedProxies = b.networks("trusted_proxies", b.file.TrustedProxies)
+	log := orNew(b.file.Log)
+	b.out.Log = Log{Format: or(log.Format, "json"), Level: or(log.Level, "info")}
+}
+
+func (b *builder) authorizer() {
+	a := b.file.Authorizer
+	if a == nil {
+		return
+	}
+	b.out.Authorizer.TrustedPeers = b.networks("authorizer.trusted_peers", a.TrustedPeers)
+	if a.HTTP == "" && a.GRPC == "" && !b.badUnder("authorizer") {
+		b.wrong("authorizer", "the authorizer has no address", "write http: ADDR or grpc: ADDR")
+	}
+	if len(a.TrustedPeers) == 0 && !b.badUnder("authorizer.trusted_peers") {
+		b.warn("authorizer.trusted_peers", "no proxy may ask the authorizer, so that it refuses everything", "write trusted_peers: with the networks of the proxies")
+	}
+}
+
+// storage checks the URL of the store. It may hold a password, so that no
+// message repeats it.
+func (b *builder) storage() {
+	b.out.Store = or(b.file.Store, defaultStore)
+	b.storeURL(b.out.Store)
+	b.out.Guard.StoreStaleness = defaultStaleness
+	if s := b.file.StoreStaleness; s != nil {
+		b.out.Guard.StoreStaleness = time.Duration(*s)
+		if d := time.Duration(*s); d < time.Second || d > time.Minute {
+			b.wrong("store_staleness", "store_staleness is not from 1s to 1m", "write 5s")
+		}
+	}
+}
+
+func (b *builder) storeURL(raw string) {
+	const instead = "write bolt://FILE, redis://HOST:PORT, rediss://HOST:PORT or memory:"
+	scheme, rest, ok := strings.Cut(raw, ":")
+	switch {
+	case raw == "memory:":
+	case scheme == "memory":
+		b.wrong("store", "a store in memory has no name", "write memory:")
+	case !ok:
+		b.wrong("store", "store has no scheme", instead)
+	case scheme == "bolt":
+		if file, ok := strings.CutPrefix(rest, "//"); !ok || file == "" || strings.HasSuffix(file, "/") {
+			b.wrong("store", "store names no file", "write bolt://"+dataDir+"/state.db")
+		}
+	case scheme == "redis" || scheme == "rediss":
+		u, err := url.Parse(raw)
+		if err != nil || u.Hostname() == "" || !goodPort(u) {
+			b.wrong("store", "store is no URL with a host", instead)
+		} else if scheme == "redis" && !loopback(u.Hostname()) {
+			b.warn("store", "sessions and revocations go in plain text to another machine", "write rediss://")
+		}
+	default:
+		b.wrong("store", fmt.Sprintf("store has the scheme %s", quoted(scheme)), instead)
+	}
+}
+
+// risks hands over the accepted risks, and warns of those that open nothing.
+func (b *builder) risks() {
+	for i, id := range b.file.AcceptRisk {
+		path := index("accept_risk", i)
+		switch {
+		case id == "":
+		case slices.Contains(b.file.AcceptRisk[:i], id):
+			b.wrong(path, fmt.Sprintf("risk %s is named twice", quoted(id)), "remove one of them")
+		case !b.needed[id]:
+			b.warn(path, fmt.Sprintf("nothing in this configuration opens %s", id), "remove it, so that it cannot open later by accident")
+			b.out.Guard.AcceptRisk = append(b.out.Guard.AcceptRisk, id)
+		default:
+			b.out.Guard.AcceptRisk = append(b.out.Guard.AcceptRisk, id)
+		}
+	}
+}
