@@ -53,19 +53,24 @@ func (m *mirror) gone(key string) {
 }
 
 // sync goes through all that list shows. What is missing there is reported as
-// deleted, unless keep says that the store may have forgotten it by accident.
-func (m *mirror) sync(list func(yield func(Record) bool) error, keep bool) error {
+// deleted, unless lost says that the store may have forgotten it by accident.
+func (m *mirror) sync(list func(yield func(Record) bool) error, lost bool) error {
 	seen := make(map[string]struct{}, len(m.told))
 	err := list(func(r Record) bool {
 		seen[r.Key] = struct{}{}
 		m.tell(r)
 		return true
 	})
-	if err != nil || keep {
+	if err != nil {
 		return err
 	}
 	for key := range m.told {
-		if _, ok := seen[key]; !ok {
+		if _, ok := seen[key]; ok {
+			continue
+		}
+		if lost {
+			delete(m.told, key)
+		} else {
 			m.gone(key)
 		}
 	}

@@ -135,7 +135,7 @@ func infoField(info, name string) string {
 func (v *Valkey) fail(c valkey.Client, cause error) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	if v.client != c {
+	if v.client != c || v.down != nil {
 		return // another call was first
 	}
 	v.down = v.explain(cause)

@@ -168,12 +168,12 @@ func (f *follower) readAll(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	at, epoch := "", ""
+	at, epoch := "", f.epoch
 	if len(entries) > 0 {
 		at = entries[0].ID
 		epoch, _, _ = strings.Cut(at, "-")
 	}
-	lost := f.epoch != "" && epoch != f.epoch
+	lost := f.epoch != "" && (at == "" || epoch != f.epoch)
 	err = f.mirror.sync(func(yield func(Record) bool) error {
 		return f.v.List(ctx, f.prefix, yield)
 	}, lost)

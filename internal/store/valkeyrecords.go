@@ -1,0 +1,161 @@
+package store
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/valkey-io/valkey-go"
+)
+
+// maxListed bounds the keys that one List sorts in memory.
+const maxListed = 1 << 22
+
+// fetch is how many values are read in one exchange.
+const fetch = 64
+
+// Get implements Store. It is the server that says whether a record has expired.
+func (v *Valkey) Get(ctx context.Context, key string) (Record, error) {
+	if err := checkKey(key); err != nil {
+		return Record{}, err
+	}
+	var p string
+	err := v.ask(ctx, func(ctx context.Context, c valkey.Client) (err error) {
+		p, err = c.Do(ctx, c.B().Get().Key(recordPrefix+key).Build()).ToString()
+		return err
+	})
+	if valkey.IsValkeyNil(err) {
+		return Record{}, ErrNotFound
+	}
+	if err != nil {
+		return Record{}, err
+	}
+	return unpack(key, []byte(p))
+}
+
+// Replace implements Store.
+func (v *Valkey) Replace(ctx context.Context, key string, old, value []byte, expires time.Time) error {
+	now := v.now()
+	c, err := newChange(key, old, value, expires, now)
+	if err != nil {
+		return err
+	}
+	left := int64(0)
+	if c.expires != 0 {
+		left = max(c.expires-now.UnixMilli(), 1)
+	}
+	args := []string{
+		flag(old != nil), string(c.old), flag(value != nil), string(pack(c.expires, c.value)),
+		fmt.Sprint(left), fmt.Sprint(c.expires), key, channel,
+	}
+	var done int64
+	err = v.ask(ctx, func(ctx context.Context, c valkey.Client) (err error) {
+		done, err = v.replace.Exec(ctx, c, []string{recordPrefix + key, logKey}, args).AsInt64()
+		return err
+	})
+	if err == nil && done != 1 {
+		return ErrConflict
+	}
+	return err
+}
+
+func flag(b bool) string {
+	if b {
+		return "1"
+	}
+	return "0"
+}
+
+// List implements Store. It goes through all keys of the database, so give
+// Wiretight a database of its own.
+func (v *Valkey) List(ctx context.Context, prefix string, yield func(Record) bool) error {
+	keys, err := v.keys(ctx, prefix)
+	if err != nil {
+		return err
+	}
+	for chunk := range slices.Chunk(keys, fetch) {
+		records, err := v.fetch(ctx, chunk)
+		if err != nil {
+			return err
+		}
+		for _, r := range records {
+			if !r.Deleted && !yield(r) {
+				return nil
+			}
+		}
+	}
+	return nil
+}
+
+// keys returns the keys under prefix in order. A scan may show a key twice.
+func (v *Valkey) keys(ctx context.Context, prefix string) ([]string, error) {
+	pattern := recordPrefix + escapeGlob(prefix) + "*"
+	var keys []string
+	for cursor, more := uint64(0), true; more; more = cursor != 0 {
+		var found valkey.ScanEntry
+		err := v.ask(ctx, func(ctx context.Context, c valkey.Client) (err error) {
+			found, err = c.Do(ctx, c.B().Scan().Cursor(cursor).Match(pattern).Count(1000).Build()).AsScanEntry()
+			return err
+		})
+		if err != nil {
+			return nil, err
+		}
+		for _, name := range found.Elements {
+			keys = append(keys, strings.TrimPrefix(name, recordPrefix))
+		}
+		if len(keys) > maxListed {
+			return nil, fmt.Errorf("more than %d records begin with %q; list a longer prefix", maxListed, prefix)
+		}
+		cursor = found.Cursor
+	}
+	slices.Sort(keys)
+	return slices.Compact(keys), nil
+}
+
+// fetch reads records; those that are not there are marked Deleted.
+func (v *Valkey) fetch(ctx context.Context, keys []string) ([]Record, error) {
+	names := make([]string, len(keys))
+	for i, key := range keys {
+		names[i] = recordPrefix + key
+	}
+	var values []valkey.ValkeyMessage
+	err := v.ask(ctx, func(ctx context.Context, c valkey.Client) (err error) {
+		values, err = c.Do(ctx, c.B().Mget().Key(names...).Build()).ToArray()
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	if len(values) != len(keys) {
+		return nil, fmt.Errorf("store at %s answered %d values for %d keys", v.at.address, len(values), len(keys))
+	}
+	records := make([]Record, len(keys))
+	for i, key := range keys {
+		if values[i].IsNil() {
+			records[i] = Record{Key: key, Deleted: true}
+			continue
+		}
+		p, err := values[i].ToString()
+		if err != nil {
+			return nil, fmt.Errorf("record %q in store at %s: %w", key, v.at.address, err)
+		}
+		if records[i], err = unpack(key, []byte(p)); err != nil {
+			return nil, err
+		}
+	}
+	return records, nil
+}
+
+// escapeGlob makes a prefix stand for itself in a pattern.
+func escapeGlob(s string) string {
+	var b strings.Builder
+	for i := range len(s) {
+		if strings.IndexByte(`*?[]^-\`, s[i]) >= 0 {
+			b.WriteByte('\\')
+		}
+		b.WriteByte(s[i])
+	}
+	return b.String()
+}
