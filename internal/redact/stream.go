@@ -1,0 +1,270 @@
+package redact
+
+import "slices"
+
+// holdMax is how much of a stream is held back at most, in bytes, until it is
+// known whether it is a token. Candidates that grow longer are taken for one.
+const holdMax = 64 << 10
+
+// stream takes secrets out of bytes that come in pieces. What it puts out is
+// the same however the input is cut.
+//
+// Each byte goes through two lanes: one sees the bytes as they are, the other
+// what they stand for when escapes are resolved. Both are needed, as what looks
+// like an escape may be none (in %2eyJ… the token begins within it). As soon as
+// a lane has found something, everything held back is replaced, and what could
+// be its continuation is swallowed.
+type stream struct {
+	literals []literal
+	// Nothing begins at byte b followed by byte c unless first[b]&second[c]
+	// has a bit.
+	first, second [256]uint8
+
+	// held[start:] is what came in and is not decided; its last undecoded
+	// bytes have not been through the lane of resolved escapes.
+	held      []byte
+	start     int
+	undecoded int
+	raw       lane
+	resolved  lane
+
+	// swallowing is set after a find; dot is then the length of a dot at the
+	// start of held that is part of the token only if more follows.
+	swallowing bool
+	dot        int
+}
+
+// lane follows all candidates through one reading of the stream.
+type lane struct {
+	shape   shape
+	matched []int
+	// sizes[start:] has the length in bytes of each character that belongs to
+	// a candidate, and pending is their sum.
+	sizes   []uint8
+	start   int
+	pending int
+}
+
+func newStream(secrets []string) *stream {
+	s := &stream{literals: literals(secrets)}
+	s.raw.matched = make([]int, len(s.literals))
+	s.resolved.matched = make([]int, len(s.literals))
+	s.index()
+	return s
+}
+
+// The bits of first and second. Literals share the four that are left.
+const (
+	pairShape     = 1 << 0
+	pairLiteral   = 1 << 1
+	pairPercent   = 1 << 5
+	pairBackslash = 1 << 6
+	pairReference = 1 << 7
+	pairText      = pairPercent - 1
+)
+
+// index fills first and second.
+func (s *stream) index() {
+	s.first['e'], s.second['y'] = pairShape, pairShape
+	for i, l := range s.literals {
+		bit := uint8(pairLiteral << (i % 4))
+		s.first[l.text[0]] |= bit
+		if len(l.text) > 1 {
+			s.second[l.text[1]] |= bit
+			continue
+		}
+		for c := range s.second {
+			s.second[c] |= bit
+		}
+	}
+	// The second character may be written as an escape, and so may the first:
+	// then these are the pairs in which decode sees the start of one.
+	for _, c := range []byte(`%\&`) {
+		s.second[c] |= pairText
+	}
+	s.first['%'] |= pairPercent
+	s.first['\\'] |= pairBackslash
+	s.first['&'] |= pairReference
+	for c := range 256 {
+		if isHex(byte(c)) {
+			s.second[c] |= pairPercent
+		}
+	}
+	for _, c := range []byte(`"\/bfnrtu`) {
+		s.second[c] |= pairBackslash
+	}
+	s.second['#'] |= pairReference
+}
+
+// take takes a piece of the stream and appends to out what is decided.
+func (s *stream) take(out, piece []byte) []byte {
+	for len(piece) > 0 {
+		if !s.swallowing && len(s.held) == 0 {
+			n := s.ordinary(piece)
+			out = append(out, piece[:n]...)
+			if piece = piece[n:]; len(piece) == 0 {
+				break
+			}
+		}
+		out = s.step(out, piece[0])
+		piece = piece[1:]
+	}
+	return out
+}
+
+// ordinary returns how many bytes come before the first at which anything may
+// begin.
+func (s *stream) ordinary(piece []byte) int {
+	last := len(piece) - 1
+	for i := range last {
+		if s.first[piece[i]]&s.second[piece[i+1]] != 0 {
+			return i
+		}
+	}
+	if s.first[piece[last]] != 0 {
+		return last
+	}
+	return last + 1
+}
+
+// step takes one byte.
+func (s *stream) step(out []byte, c byte) []byte {
+	s.held = append(s.held, c)
+	if s.swallowing {
+		return s.swallow(out, false)
+	}
+	if s.raw.feed(s.literals, c, 1) {
+		return s.redact(out, isTokenChar(c))
+	}
+	s.undecoded++
+	return s.resolve(out, false)
+}
+
+// resolve feeds the second lane with what can be decoded, then lets go of what
+// belongs to no candidate.
+func (s *stream) resolve(out []byte, final bool) []byte {
+	for s.undecoded > 0 {
+		c, size, ok := decode(s.held[len(s.held)-s.undecoded:], final)
+		if !ok {
+			break
+		}
+		s.undecoded -= size
+		if s.resolved.feed(s.literals, c, uint8(size)) {
+			rest := slices.Clone(s.held[len(s.held)-s.undecoded:])
+			return s.again(s.redact(out, isTokenChar(c)), rest)
+		}
+	}
+	keep := max(s.raw.pending, s.resolved.pending+s.undecoded)
+	if keep > holdMax {
+		return s.redact(out, true)
+	}
+	return s.release(out, len(s.held)-s.start-keep)
+}
+
+// redact replaces all that is held.
+func (s *stream) redact(out []byte, swallow bool) []byte {
+	s.held, s.start, s.undecoded = s.held[:0], 0, 0
+	s.raw.reset()
+	s.resolved.reset()
+	s.swallowing, s.dot = swallow, 0
+	return append(out, Redacted...)
+}
+
+// release lets go of n bytes.
+func (s *stream) release(out []byte, n int) []byte {
+	out = append(out, s.held[s.start:s.start+n]...)
+	s.start += n
+	s.held, s.start = compact(s.held, s.start)
+	return out
+}
+
+// swallow drops what continues a token: base64url characters, and a dot when
+// such a character follows.
+func (s *stream) swallow(out []byte, final bool) []byte {
+	for len(s.held) > s.dot {
+		c, size, ok := decode(s.held[s.dot:], final)
+		switch {
+		case !ok:
+			return out
+		case isBase64URL(c):
+			s.held = append(s.held[:0], s.held[s.dot+size:]...)
+			s.dot = 0
+		case c == '.' && s.dot == 0:
+			s.dot = size
+		default:
+			rest := slices.Clone(s.held)
+			s.held, s.dot, s.swallowing = s.held[:0], 0, false
+			return s.again(out, rest)
+		}
+	}
+	return out
+}
+
+// again takes back bytes, a few at most, that turned out not to belong to what
+// was found.
+func (s *stream) again(out, rest []byte) []byte {
+	for _, c := range rest {
+		out = s.step(out, c)
+	}
+	return out
+}
+
+// finish ends the stream: candidates that are not complete are none.
+func (s *stream) finish(out []byte) []byte {
+	if s.swallowing {
+		out = s.swallow(out, true)
+	}
+	if s.swallowing { // a dot at the very end
+		rest := slices.Clone(s.held)
+		s.held, s.dot, s.swallowing = s.held[:0], 0, false
+		out = s.again(out, rest)
+	}
+	out = s.resolve(out, true)
+	return s.release(out, len(s.held)-s.start)
+}
+
+// feed takes the next character, written in size bytes, and tells whether a
+// secret is complete.
+func (l *lane) feed(literals []literal, c byte, size uint8) bool {
+	if l.shape.feed(c) {
+		return true
+	}
+	count := l.shape.pending
+	for i := range literals {
+		n := literals[i].next(l.matched[i], c)
+		if n == len(literals[i].text) {
+			return true
+		}
+		l.matched[i] = n
+		count = max(count, n)
+	}
+	l.keep(count, size)
+	return false
+}
+
+// keep notes the size of a character and forgets all but the last count.
+func (l *lane) keep(count int, size uint8) {
+	l.sizes = append(l.sizes, size)
+	l.pending += int(size)
+	for len(l.sizes)-l.start > count {
+		l.pending -= int(l.sizes[l.start])
+		l.start++
+	}
+	l.sizes, l.start = compact(l.sizes, l.start)
+}
+
+func (l *lane) reset() {
+	l.shape = shape{}
+	clear(l.matched)
+	l.sizes, l.start, l.pending = l.sizes[:0], 0, 0
+}
+
+// compact moves queue[start:] to the front when at least half is used up.
+func compact(queue []byte, start int) ([]byte, int) {
+	if start < len(queue)-start {
+		return queue, start
+	}
+	return append(queue[:0], queue[start:]...), 0
+}
+
+func isTokenChar(c byte) bool { return isBase64URL(c) || c == '.' }
