@@ -123,7 +123,7 @@ func client(t testing.TB, config *tls.Config, http2 bool) *http.Client {
 	var p http.Protocols
 	p.SetHTTP1(!http2)
 	p.SetHTTP2(http2)
-	tr := &http.Transport{TLSClientConfig: config, Protocols: &p}
+	tr := &http.Transport{TLSClientConfig: config.Clone(), Protocols: &p}
 	t.Cleanup(tr.CloseIdleConnections)
 	return &http.Client{Transport: tr, Timeout: patience}
 }
