@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"runtime"
+	"strings"
 	"syscall"
 
 	bolt "go.etcd.io/bbolt"
@@ -177,8 +178,19 @@ func (b *Bolt) explain(err error) error {
 	switch {
 	case errors.Is(err, berrors.ErrMaxSizeReached):
 		return fmt.Errorf("write store %q: %w: the file has its greatest size of %d bytes", b.path, ErrFull, maxFile)
-	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT), errors.Is(err, syscall.EFBIG):
+	case noRoom(err):
 		return fmt.Errorf("write store %q: %w: %w; free space on its disk, service then returns by itself", b.path, ErrFull, err)
 	}
 	return fmt.Errorf("write store %q: %w", b.path, err)
+}
+
+// noRoom says whether the disk, a quota or a limit of the process has no room.
+// bbolt keeps only the text of some causes.
+func noRoom(err error) bool {
+	for _, errno := range []syscall.Errno{syscall.ENOSPC, syscall.EDQUOT, syscall.EFBIG} {
+		if errors.Is(err, errno) || strings.Contains(err.Error(), errno.Error()) {
+			return true
+		}
+	}
+	return false
 }
