@@ -1,0 +1,99 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"net"
+	"net/http"
+	"syscall"
+	"time"
+
+	"github.com/wiretight/wiretight/guard"
+	"github.com/wiretight/wiretight/internal/config"
+	"github.com/wiretight/wiretight/internal/store"
+)
+
+// The control socket lets the verbs that change something talk to the guard
+// that runs. Its protection is the file's mode: 0600.
+
+// revokeRequest is the body of POST /revoke on the control socket.
+type revokeRequest struct {
+	JTI     string    `json:"jti,omitempty"`
+	SID     string    `json:"sid,omitempty"`
+	Subject string    `json:"sub,omitempty"`
+	Before  time.Time `json:"before,omitzero"`
+}
+
+func (r revokeRequest) revocation() guard.Revocation {
+	return guard.Revocation{JTI: r.JTI, SID: r.SID, Subject: r.Subject, Before: r.Before}
+}
+
+// control answers on the socket.
+func (d *daemon) control() http.Handler {
+	mux := http.NewServeMux()
+	mux.HandleFunc("POST /revoke", func(w http.ResponseWriter, r *http.Request) {
+		var req revokeRequest
+		dec := json.NewDecoder(http.MaxBytesReader(w, r.Body, 64<<10))
+		dec.DisallowUnknownFields()
+		if err := dec.Decode(&req); err != nil {
+			http.Error(w, err.Error(), http.StatusBadRequest)
+			return
+		}
+		if err := d.guard.Revoke(r.Context(), req.revocation()); err != nil {
+			http.Error(w, err.Error(), http.StatusServiceUnavailable)
+			return
+		}
+		d.logger.Info("revoked", "by", "control socket", "subject", req.Subject != "", "session", req.SID != "", "jti", req.JTI != "", "before", req.Before)
+		w.WriteHeader(http.StatusNoContent)
+	})
+	return mux
+}
+
+// errNotRunning says that no guard listens on the socket.
+var errNotRunning = errors.New("no guard is running here")
+
+// askRunning posts body to the running guard.
+func askRunning(ctx context.Context, socket, path string, body any) error {
+	data, err := json.Marshal(body)
+	if err != nil {
+		return err
+	}
+	client := &http.Client{Timeout: 10 * time.Second, Transport: &http.Transport{
+		DisableKeepAlives: true,
+		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+			var d net.Dialer
+			return d.DialContext(ctx, "unix", socket)
+		}}}
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://control"+path, bytes.NewReader(data))
+	if err != nil {
+		return err
+	}
+	req.Header.Set("Content-Type", "application/json")
+	res, err := client.Do(req)
+	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ECONNREFUSED) {
+		return errNotRunning
+	}
+	if err != nil {
+		return err
+	}
+	defer func() { _ = res.Body.Close() }()
+	if res.StatusCode >= 300 {
+		msg, _ := io.ReadAll(io.LimitReader(res.Body, 4<<10)) // what came is all there is to say
+		return fmt.Errorf("the running guard answered: %s", bytes.TrimSpace(msg))
+	}
+	return nil
+}
+
+// withStore does what the running guard would, where none runs.
+func withStore(ctx context.Context, cfg *config.Config, do func(store.Store) error) error {
+	s, err := store.Open(ctx, cfg.Store, time.Now)
+	if err != nil {
+		return err
+	}
+	return errors.Join(do(s), s.Close())
+}

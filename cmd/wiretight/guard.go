@@ -1,0 +1,263 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/spf13/cobra"
+
+	"github.com/wiretight/wiretight/guard"
+	"github.com/wiretight/wiretight/internal/admin"
+	"github.com/wiretight/wiretight/internal/config"
+	"github.com/wiretight/wiretight/internal/redact"
+	"github.com/wiretight/wiretight/internal/serve"
+	"github.com/wiretight/wiretight/internal/store"
+)
+
+// grace is how long running requests may go on after SIGTERM.
+const grace = 30 * time.Second
+
+func guardCommand() *cobra.Command {
+	var file string
+	var flags config.Flags
+	cmd := &cobra.Command{
+		Use:   "guard [-c wiretight.yaml] [flags]",
+		Short: "The protecting reverse proxy",
+		Example: `  wiretight guard -c wiretight.yaml
+  wiretight guard --upstream http://127.0.0.1:8000 --cert api.pem --key api-key.pem \
+      --jwks https://id.example.com/jwks --issuer https://id.example.com/ --audience api.example.com`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			ctx, stop := signal.NotifyContext(cmd.Context(), os.Interrupt, syscall.SIGTERM)
+			defer stop()
+			return runGuard(ctx, file, flags, cmd.ErrOrStderr())
+		},
+	}
+	cmd.Flags().StringVarP(&file, "config", "c", "", "configuration `FILE`")
+	guardFlags(cmd, &flags)
+	return cmd
+}
+
+// guardFlags declares the flags that override keys of the file.
+func guardFlags(cmd *cobra.Command, f *config.Flags) {
+	s := cmd.Flags()
+	s.StringVar(&f.Listen, "listen", "", "TLS `ADDR` (host:port)")
+	s.StringVar(&f.Plaintext, "plaintext", "", "plain HTTP `ADDR`; refuses, redirects and burns, never proxies")
+	s.StringVar(&f.Admin, "admin", "", "`ADDR` of health and metrics")
+	s.StringArrayVar(&f.Hosts, "host", nil, "host `NAME` that clients use (repeatable)")
+	s.StringVar(&f.Cert, "cert", "", "certificate chain `FILE`")
+	s.StringVar(&f.Key, "key", "", "private key `FILE`")
+	s.BoolVar(&f.DevCert, "dev-cert", false, "serve a certificate of this machine's own development CA")
+	s.StringVar(&f.Upstream, "upstream", "", "`URL` of the protected API")
+	s.StringVar(&f.UpstreamCA, "upstream-ca", "", "CA `FILE` that verifies the upstream")
+	s.StringVar(&f.JWKS, "jwks", "", "key set `FILE|URL` of the token issuer")
+	s.StringVar(&f.Issuer, "issuer", "", "exact iss of the tokens, `ISS`")
+	s.StringArrayVar(&f.Audiences, "audience", nil, "accepted `AUD` (repeatable)")
+	s.StringArrayVar(&f.Algorithms, "algorithm", nil, "accepted signature `ALG` (repeatable)")
+	s.StringArrayVar(&f.Public, "public", nil, "`PATH` that needs no token (repeatable)")
+	s.StringVar(&f.Store, "store", "", "store `URL`: bolt://PATH, redis://…, rediss://…, memory:")
+	s.StringVar(&f.Mode, "mode", "", "`enforce|observe`")
+	s.StringVar(&f.LogFormat, "log-format", "", "`text|json`")
+}
+
+// runGuard runs until ctx ends.
+func runGuard(ctx context.Context, file string, flags config.Flags, stderr io.Writer) error {
+	cfg, err := config.Load(file, flags)
+	if err != nil {
+		return &exitError{exitUsage, err}
+	}
+	logger := newLogger(cfg.Log, stderr)
+	for _, w := range cfg.Warnings {
+		logger.Warn(w)
+	}
+	d := &daemon{file: file, flags: flags, cfg: cfg, logger: logger, stderr: stderr}
+	defer d.close()
+	if err := d.start(ctx); err != nil {
+		return &exitError{exitFailed, fmt.Errorf("wiretight: %w", err)}
+	}
+	return d.run(ctx)
+}
+
+// newLogger makes the one logger, whose records pass the redacting handler.
+func newLogger(l config.Log, w io.Writer) *slog.Logger {
+	var level slog.Level
+	_ = level.UnmarshalText([]byte(l.Level)) // checked by the configuration; empty is info
+	opts := &slog.HandlerOptions{Level: level}
+	var h slog.Handler = slog.NewJSONHandler(w, opts)
+	if l.Format == "text" {
+		h = slog.NewTextHandler(w, opts)
+	}
+	return slog.New(redact.NewHandler(h))
+}
+
+// daemon is a running guard with all that it needs.
+type daemon struct {
+	file   string
+	flags  config.Flags
+	cfg    *config.Config
+	logger *slog.Logger
+	stderr io.Writer
+
+	store    store.Store
+	registry *prometheus.Registry
+	guard    *guard.Guard
+	certs    *serve.Certificates
+	server   *serve.Server
+	tracing  func(http.Handler) http.Handler
+	closers  []func()
+	mu       sync.Mutex // guards cfg
+}
+
+func (d *daemon) start(ctx context.Context) error {
+	var err error
+	if d.store, err = store.Open(ctx, d.cfg.Store, time.Now); err != nil {
+		return err
+	}
+	d.closers = append(d.closers, func() { _ = d.store.Close() })
+	d.registry = prometheus.NewRegistry()
+	metrics, err := guard.NewMetrics(d.registry)
+	if err != nil {
+		return err
+	}
+	gc := d.cfg.Guard
+	gc.Store, gc.Logger, gc.Metrics = d.store, d.logger, metrics
+	if err := d.joinIssuer(ctx, &gc); err != nil {
+		return err
+	}
+	if d.guard, err = guard.New(gc); err != nil {
+		return located(d.cfg, err)
+	}
+	d.closers = append(d.closers, func() { _ = d.guard.Close() })
+	if d.certs, err = serve.NewCertificates(ctx, d.cfg.TLS, d.logger); err != nil {
+		return err
+	}
+	d.closers = append(d.closers, d.certs.Close)
+	if err := d.joinTracing(ctx); err != nil {
+		return err
+	}
+	return d.listen(ctx)
+}
+
+// listen opens every listener, or none.
+func (d *daemon) listen(ctx context.Context) error {
+	listeners := []serve.Listener{
+		{Name: "https", Addr: d.cfg.Listen, TLS: d.certs.Config(), Handler: d.tracing(d.guard.Handler())},
+	}
+	if d.cfg.Plaintext != "" {
+		listeners = append(listeners, serve.Listener{Name: "plaintext", Addr: d.cfg.Plaintext, Handler: d.certs.ACMEHandler(d.guard.Plaintext())})
+	}
+	if d.cfg.Admin != "" {
+		h := admin.Handler(d.guard, d.registry, d.certs.NotAfter)
+		listeners = append(listeners, serve.Listener{Name: "admin", Addr: d.cfg.Admin, Handler: h, Last: true})
+	}
+	socket, err := adminSocket(d.cfg)
+	if err != nil {
+		return err
+	}
+	if socket != "" {
+		listeners = append(listeners, serve.Listener{Name: "control", Addr: "unix://" + socket, Handler: d.control()})
+	}
+	d.server, err = serve.New(serve.Config{Listeners: listeners, Logger: d.logger})
+	if err != nil {
+		return err
+	}
+	return d.server.Start(ctx)
+}
+
+// run serves until ctx ends, then shuts down in order.
+func (d *daemon) run(ctx context.Context) error {
+	secure := d.server.Addr("https")
+	if err := d.certs.Manage(secure, d.server.Addr("plaintext")); err != nil {
+		return &exitError{exitFailed, fmt.Errorf("wiretight: %w", err)}
+	}
+	d.announce()
+	fmt.Fprintf(d.stderr, "wiretight: ready https://%s\n", secure)
+	hup := make(chan os.Signal, 1)
+	signal.Notify(hup, syscall.SIGHUP)
+	defer signal.Stop(hup)
+	changed := make(chan struct{}, 1)
+	watching, stop := context.WithCancel(ctx)
+	watched := make(chan struct{})
+	go func() {
+		defer close(watched)
+		serve.Watch(watching, func() []string { return d.current().Watched() }, func() {
+			select {
+			case changed <- struct{}{}:
+			default:
+			}
+		})
+	}()
+	defer func() { stop(); <-watched }()
+	for {
+		select {
+		case <-ctx.Done():
+			if err := d.server.Shutdown(grace); err != nil {
+				d.logger.Warn("requests were cut at the end of the grace period", "error", err)
+			}
+			return nil
+		case err := <-d.server.Failed():
+			return &exitError{exitFailed, fmt.Errorf("wiretight: %w", err)}
+		case <-hup:
+			d.reload()
+		case <-changed:
+			d.reload()
+		}
+	}
+}
+
+func (d *daemon) close() {
+	for i := len(d.closers) - 1; i >= 0; i-- {
+		d.closers[i]()
+	}
+}
+
+// announce says at start what an operator must not overlook.
+func (d *daemon) announce() {
+	if risks := d.guard.AcceptedRisks(); len(risks) > 0 {
+		d.logger.Warn("this configuration accepts risks", "accept_risk", strings.Join(risks, ", "))
+	}
+	if r := d.guard.Ready(); !r.Ready {
+		d.logger.Warn("not ready yet", "reasons", strings.Join(r.Reasons, "; "))
+	}
+	if d.cfg.TLS.Dev != nil {
+		fmt.Fprintln(d.stderr, serve.TrustHint(d.cfg.TLS.Dev.Dir))
+	}
+}
+
+// adminSocket is where the other verbs reach this guard. It lies beside the
+// store, or in ./wiretight-data.
+func adminSocket(cfg *config.Config) (string, error) {
+	dir := "wiretight-data"
+	if p, ok := strings.CutPrefix(cfg.Store, "bolt://"); ok {
+		dir = filepath.Dir(p)
+	}
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return "", fmt.Errorf("make data directory: %w", err)
+	}
+	return filepath.Join(dir, "admin.sock"), nil
+}
+
+// located gives the guard's complaints their place in the file.
+func located(cfg *config.Config, err error) error {
+	var problems guard.Problems
+	if !errors.As(err, &problems) {
+		return err
+	}
+	lines := make([]string, len(problems))
+	for i, p := range problems {
+		lines[i] = fmt.Sprintf("%v: %s; %s", cfg.Locate(p.Path), p.What, p.Instead)
+	}
+	return errors.New(strings.Join(lines, "\n"))
+}

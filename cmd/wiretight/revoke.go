@@ -1,0 +1,113 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/wiretight/wiretight/guard"
+	"github.com/wiretight/wiretight/internal/config"
+	"github.com/wiretight/wiretight/internal/store"
+)
+
+func revokeCommand() *cobra.Command {
+	var file, storeURL, before string
+	var req revokeRequest
+	cmd := &cobra.Command{
+		Use:   "revoke --jti J | --sid S | --sub U | --before TIME",
+		Short: "Revokes tokens on every instance",
+		Long:  "Revokes tokens by their identifier, session or subject, or all that were issued before a time.\nEvery instance that shares the store refuses them within one second.",
+		Example: `  wiretight revoke --sub alice
+  wiretight revoke --sub alice --before 2026-11-21T12:00:00Z
+  wiretight revoke --jti 8c5e3f…`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if before != "" {
+				t, err := time.Parse(time.RFC3339, before)
+				if err != nil {
+					return &exitError{exitUsage, fmt.Errorf("wiretight: --before %q is not a time; write it as 2026-11-21T12:00:00Z", before)}
+				}
+				req.Before = t
+			}
+			if err := checkRevocation(req); err != nil {
+				return &exitError{exitUsage, fmt.Errorf("wiretight: %w", err)}
+			}
+			cfg, err := stateOf(file, storeURL)
+			if err != nil {
+				return &exitError{exitUsage, err}
+			}
+			if err := revoke(cmd, cfg, req); err != nil {
+				return &exitError{exitFailed, fmt.Errorf("wiretight: revoke: %w", err)}
+			}
+			_, err = fmt.Fprintln(cmd.OutOrStdout(), "revoked")
+			return err
+		},
+	}
+	s := cmd.Flags()
+	s.StringVar(&req.JTI, "jti", "", "the token with this identifier")
+	s.StringVar(&req.SID, "sid", "", "every token of this session")
+	s.StringVar(&req.Subject, "sub", "", "every token of this subject that was issued until now, or before --before")
+	s.StringVar(&before, "before", "", "tokens issued before this `TIME` (RFC 3339)")
+	stateFlags(cmd, &file, &storeURL)
+	return cmd
+}
+
+// checkRevocation finds out whether exactly one thing is named.
+func checkRevocation(r revokeRequest) error {
+	n := 0
+	for _, s := range []string{r.JTI, r.SID, r.Subject} {
+		if s != "" {
+			n++
+		}
+	}
+	switch {
+	case n == 0 && r.Before.IsZero():
+		return errors.New("nothing to revoke; name one of --jti, --sid, --sub and --before")
+	case n > 1:
+		return errors.New("--jti, --sid and --sub exclude each other; call once for each")
+	case !r.Before.IsZero() && (r.JTI != "" || r.SID != ""):
+		return errors.New("--before goes with --sub or alone")
+	}
+	return nil
+}
+
+func revoke(cmd *cobra.Command, cfg *config.Config, req revokeRequest) error {
+	socket, err := adminSocket(cfg)
+	if err != nil {
+		return err
+	}
+	err = askRunning(cmd.Context(), socket, "/revoke", req)
+	if !errors.Is(err, errNotRunning) {
+		return err
+	}
+	if strings.HasPrefix(cfg.Store, "memory:") {
+		return errors.New("no guard is running here, and its store would be in its memory")
+	}
+	return withStore(cmd.Context(), cfg, func(s store.Store) error {
+		return guard.Revoke(cmd.Context(), s, req.revocation(), time.Now(), guard.Retention(cfg.Guard))
+	})
+}
+
+// stateFlags declares how the verbs that change state find it.
+func stateFlags(cmd *cobra.Command, file, storeURL *string) {
+	cmd.Flags().StringVarP(file, "config", "c", "", "the guard's configuration `FILE`")
+	cmd.Flags().StringVar(storeURL, "store", "", "store `URL`, where no file says it (default bolt://wiretight-data/state.db)")
+}
+
+// defaultStore is where a guard keeps its state when nothing else is said.
+const defaultStore = "bolt://wiretight-data/state.db"
+
+// stateOf finds the state: in the file's store, in the named one, or in the
+// default one.
+func stateOf(file, storeURL string) (*config.Config, error) {
+	if file != "" {
+		return config.Load(file, config.Flags{Store: storeURL})
+	}
+	if storeURL == "" {
+		storeURL = defaultStore
+	}
+	return &config.Config{Store: storeURL}, nil
+}

@@ -1,0 +1,212 @@
+package guard
+
+import (
+	"net/http"
+	"net/textproto"
+	"net/url"
+	"strings"
+)
+
+// Where a credential was found.
+type source uint8
+
+const (
+	sourceNone source = iota
+	sourceHeader
+	sourceCookie
+	sourceQuery
+)
+
+// credential is the one token of a request, not yet verified.
+type credential struct {
+	source source
+	raw    string
+	dpop   bool   // came under the DPoP scheme
+	name   string // of the cookie or the query parameter
+}
+
+// tokenSources is Tokens.Sources made ready.
+type tokenSources struct {
+	header bool
+	cookie []string
+	query  []string
+}
+
+func newTokenSources(sources []string) tokenSources {
+	var t tokenSources
+	for _, s := range sources {
+		kind, name, _ := strings.Cut(s, ":")
+		switch kind {
+		case "header":
+			t.header = true
+		case "cookie":
+			t.cookie = append(t.cookie, name)
+		case "query":
+			t.query = append(t.query, name)
+		}
+	}
+	if len(sources) == 0 {
+		t.header = true
+	}
+	return t
+}
+
+// The names under which tokens travel in URLs (RFC 6750 §2.3 and custom).
+var queryTokenNames = set("access_token", "token", "jwt", "id_token", "auth_token", "authorization", "bearer")
+
+// checkCredential reads the token from the one place where it is. Two
+// credentials have two readings, so they are refused (RFC 6750 §2).
+func checkCredential(x *exchange) *refusal {
+	two := func(reason string) *refusal {
+		return &refusal{rule: RuleToken, kind: kindTwoCredentials, reason: reason}
+	}
+	authorization := x.r.Header["Authorization"]
+	if len(authorization) > 1 {
+		return two("more than one Authorization header")
+	}
+	var c credential
+	if len(authorization) == 1 {
+		scheme, rest, _ := strings.Cut(textproto.TrimString(authorization[0]), " ")
+		isDPoP := strings.EqualFold(scheme, "DPoP")
+		if isDPoP || strings.EqualFold(scheme, "Bearer") {
+			c = credential{source: sourceHeader, raw: textproto.TrimString(rest), dpop: isDPoP}
+			if strings.ContainsAny(c.raw, ", ") {
+				return two("Authorization holds more than one value")
+			}
+		}
+	}
+	if x.path.hasQuery {
+		if name := queryToken(x.path.query, x.policy.sources.query); name != "" {
+			if len(authorization) == 1 {
+				return two("a token in the header and another in the query parameter " + quoted(name))
+			}
+		}
+	}
+	cookies, reason := x.cookieTokens()
+	switch {
+	case reason != "":
+		return two(reason)
+	case cookies.source != sourceNone && c.source != sourceNone:
+		return two("a token in the header and another in the cookie " + quoted(cookies.name))
+	case cookies.source != sourceNone:
+		c = cookies
+	case c.source == sourceHeader && !x.policy.sources.header:
+		// Nobody here would look at this token, so nobody behind us shall.
+		x.r.Header.Del("Authorization")
+		c = credential{}
+	}
+	if c.source == sourceNone && len(x.policy.sources.query) > 0 {
+		c, reason = x.queryTokens()
+		if reason != "" {
+			return two(reason)
+		}
+	}
+	x.credential = c
+	return nil
+}
+
+// cookieTokens reads the token cookies.
+func (x *exchange) cookieTokens() (c credential, reason string) {
+	if len(x.policy.sources.cookie) == 0 || len(x.r.Header["Cookie"]) == 0 {
+		return c, ""
+	}
+	for _, name := range x.policy.sources.cookie {
+		found := x.r.CookiesNamed(name)
+		if len(found) > 1 || len(found) == 1 && c.source != sourceNone {
+			return c, "more than one token cookie"
+		}
+		if len(found) == 1 && found[0].Value != "" {
+			c = credential{source: sourceCookie, raw: found[0].Value, name: name}
+		}
+	}
+	return c, ""
+}
+
+// queryTokens reads a token from the query, where that risk was accepted.
+func (x *exchange) queryTokens() (c credential, reason string) {
+	values, err := url.ParseQuery(x.path.query)
+	if err != nil {
+		return c, "query cannot be parsed"
+	}
+	for _, name := range x.policy.sources.query {
+		v := values[name]
+		if len(v) > 1 || len(v) == 1 && c.source != sourceNone {
+			return c, "more than one token in the query"
+		}
+		if len(v) == 1 && v[0] != "" {
+			c = credential{source: sourceQuery, raw: v[0], name: name}
+		}
+	}
+	return c, ""
+}
+
+// queryToken returns the name of a query parameter that carries a token:
+// access_token and the configured names with any value, the other usual names
+// with something of JWT shape.
+func queryToken(query string, configured []string) string {
+	for pair := range strings.SplitSeq(query, "&") {
+		name, value, _ := strings.Cut(pair, "=")
+		if strings.ContainsAny(name, "%+") {
+			if n, err := url.QueryUnescape(name); err == nil {
+				name = n
+			}
+		}
+		folded := lower(name)
+		if !queryTokenNames[folded] && !contains(configured, name) || value == "" {
+			continue
+		}
+		if folded == "access_token" || contains(configured, name) || looksLikeJWT(value) {
+			return name
+		}
+	}
+	return ""
+}
+
+func contains(list []string, s string) bool {
+	for _, l := range list {
+		if l == s {
+			return true
+		}
+	}
+	return false
+}
+
+// looksLikeJWT recognises the beginning that every JSON object in base64url has.
+func looksLikeJWT(s string) bool {
+	return strings.HasPrefix(s, "eyJ") && strings.Count(s, ".") >= 2
+}
+
+// hasCredential reports whether a plain-HTTP request carried any secret at
+// all, and the tokens among them. Whatever it carries is lost already.
+func (p *policy) hasCredential(r *http.Request) (tokens []string, any bool) {
+	for _, a := range r.Header["Authorization"] {
+		any = true
+		scheme, rest, _ := strings.Cut(textproto.TrimString(a), " ")
+		if strings.EqualFold(scheme, "Bearer") || strings.EqualFold(scheme, "DPoP") {
+			for t := range strings.SplitSeq(rest, ",") {
+				tokens = append(tokens, textproto.TrimString(t))
+			}
+		}
+	}
+	for _, c := range r.Cookies() {
+		switch {
+		case contains(p.sources.cookie, c.Name), ownCookies[c.Name], looksLikeJWT(c.Value):
+			any = true
+			tokens = append(tokens, c.Value)
+		}
+	}
+	for pair := range strings.SplitSeq(r.URL.RawQuery, "&") {
+		_, value, _ := strings.Cut(pair, "=")
+		if queryToken(pair, p.sources.query) == "" && !looksLikeJWT(value) {
+			continue
+		}
+		any = true
+		if v, err := url.QueryUnescape(value); err == nil {
+			tokens = append(tokens, v)
+		}
+	}
+	if len(tokens) > 8 {
+		tokens = tokens[:8]
+	}
+	return tokens, any
+}

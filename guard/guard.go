@@ -1,0 +1,346 @@
+// Package guard protects an HTTP API that is reached with bearer tokens: it
+// lets a request through only over HTTPS, for a known host, in one unambiguous
+// form, with a token that was verified in full, and it guards the answer.
+//
+// A Guard wraps any http.Handler; Handler wraps a reverse proxy to the
+// configured upstreams. The zero value of every setting is the strictest.
+package guard
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"log/slog"
+	"net/http"
+	"net/netip"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/wiretight/wiretight/internal/keyset"
+	"github.com/wiretight/wiretight/internal/store"
+	"github.com/wiretight/wiretight/internal/token"
+)
+
+// order is every rule that a request is put to, in this order. A rule returns
+// a refusal or nil; the first refusal ends the request (unless the rule is
+// only observed). docs/request-cycle.md says why the order is this one.
+var order = []struct {
+	name  Rule
+	check func(*exchange) *refusal
+}{
+	{RuleTransport, checkTransport}, // no token is looked at before the wire is safe
+	{RuleHost, checkHost},           // is this request for us?
+	{RulePath, checkPath},           // from here on there is one path
+	{RuleHeaders, checkHeaders},     // what clients may not say is gone
+	{RuleCORS, checkCORS},           // preflights end here
+	{RuleMethod, checkRoute},        // the route is known
+	{RuleToken, checkCredential},    // the token is found, in one place only
+	{RuleCrossSite, checkCrossSite}, // a cookie is no proof of intent
+	{RuleToken, checkToken},         // verified, or remembered (also expired, issuer, audience, rate)
+	{RuleRevoked, checkRevoked},     // looked up on every request
+	{RuleBinding, checkBinding},     // shown by the one it was issued to
+	{RuleScopes, checkScopes},       // allowed to do this
+	{RuleReplay, checkReplay},       // consumed last, when nothing else can fail
+}
+
+// A Guard protects what it wraps. It is safe for concurrent use.
+type Guard struct {
+	policy      atomic.Pointer[policy]
+	store       store.Store
+	ownStore    bool
+	logger      *slog.Logger
+	metrics     *Metrics
+	now         func() time.Time
+	memory      *remembered
+	failures    *failures
+	revocations *revocations
+	inflight    *inflight
+	nonces      *nonces
+	internal    *internalIssuer
+
+	ctx    context.Context // ends with Close
+	cancel context.CancelFunc
+	tasks  sync.WaitGroup
+	reload sync.Mutex
+	keys   map[*keyset.Source]context.CancelFunc // running key refreshers
+}
+
+// New checks cfg and starts a Guard: its copy of the revocations and its key
+// sets are kept fresh until Close. All mistakes of cfg are reported at once, as
+// Problems. Keys or a store that cannot be reached are no mistake: the Guard
+// then refuses what it cannot decide and says so in Ready.
+func New(cfg Config) (*Guard, error) {
+	p, err := newPolicy(cfg, 1)
+	if err != nil {
+		return nil, err
+	}
+	g := &Guard{
+		store:   cfg.Store,
+		logger:  cfg.Logger,
+		metrics: cfg.Metrics,
+		now:     cfg.Now,
+		memory:  newRemembered(cfg.Tokens.Cache),
+		nonces:  newNonces(),
+		keys:    map[*keyset.Source]context.CancelFunc{},
+	}
+	if g.now == nil {
+		g.now = time.Now
+	}
+	if g.logger == nil {
+		g.logger = slog.New(slog.DiscardHandler)
+	}
+	if g.store == nil {
+		g.store, g.ownStore = store.NewMemory(g.now, maxMemoryRecords), true
+	}
+	if g.internal, err = newInternalIssuer(); err != nil {
+		return nil, err
+	}
+	g.failures = newFailures(p.authFailures)
+	g.revocations = newRevocations(g.store, g.logger, g.now)
+	g.inflight = newInflight(g)
+	g.ctx, g.cancel = context.WithCancel(context.Background())
+	g.tasks.Go(func() { g.revocations.run(g.ctx) })
+	g.tasks.Go(func() { g.housekeeping(g.ctx) })
+	g.adopt(p)
+	select {
+	case <-g.revocations.firstSync:
+	case <-time.After(firstSyncWait):
+		g.logger.Warn("the store has not answered yet; tokens are refused until it does")
+	}
+	return g, nil
+}
+
+const (
+	// maxMemoryRecords bounds the store that a Guard makes for itself.
+	maxMemoryRecords = 1 << 20
+	// firstSyncWait is how long New waits for the store before it goes on without.
+	firstSyncWait = 500 * time.Millisecond
+)
+
+// Reload replaces the configuration in one step. Requests under way end under
+// the old one. A bad cfg changes nothing. Store, Logger, Metrics, Now, the size
+// of the token memory and the failure limit stay as they were at New.
+func (g *Guard) Reload(cfg Config) error {
+	g.reload.Lock()
+	defer g.reload.Unlock()
+	p, err := newPolicy(cfg, g.policy.Load().generation+1)
+	if err != nil {
+		return err
+	}
+	g.adopt(p)
+	return nil
+}
+
+// adopt puts p in force. Key sets and upstream connections whose settings did
+// not change go over with what they hold.
+func (g *Guard) adopt(p *policy) {
+	old := g.policy.Load()
+	p.inherit(old)
+	for _, iss := range p.issuers {
+		if _, running := g.keys[iss.source]; iss.remote && !running {
+			ctx, cancel := context.WithCancel(g.ctx)
+			g.keys[iss.source] = cancel
+			g.tasks.Go(func() { iss.source.Run(ctx) })
+		}
+	}
+	g.metrics.bind(p)
+	g.policy.Store(p)
+	for source, cancel := range g.keys {
+		if !p.uses(source) {
+			cancel()
+			delete(g.keys, source)
+		}
+	}
+	if old != nil {
+		old.retire(p)
+	}
+}
+
+// Close cuts what streams are left and ends the Guard's goroutines. It does
+// not close a Store that it was given.
+func (g *Guard) Close() error {
+	g.cancel()
+	g.inflight.cutAll()
+	g.tasks.Wait()
+	g.policy.Load().retire(nil)
+	if g.ownStore {
+		return g.store.Close()
+	}
+	return nil
+}
+
+// housekeeping cuts streams whose token has ended and forgets what expired.
+func (g *Guard) housekeeping(ctx context.Context) {
+	streams := time.NewTicker(cutEvery)
+	defer streams.Stop()
+	records := time.NewTicker(time.Second)
+	defer records.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-streams.C:
+			g.inflight.sweep(g.now())
+		case <-records.C:
+			g.revocations.sweep(ctx)
+			g.metrics.gauges(g)
+		}
+	}
+}
+
+// exchange is one request on its way through the rules.
+type exchange struct {
+	guard  *Guard
+	policy *policy
+	w      http.ResponseWriter
+	r      *http.Request
+	now    time.Time
+	id     string
+	peer   netip.Addr // other end of the connection
+	client netip.Addr // peer, or what a trusted proxy says of it
+
+	path        canonical
+	route       *route
+	local       http.Handler // set when the guard answers this path itself
+	origin      string       // the request's Origin, if cors allows it
+	preflighted bool
+	forwarded   http.Header // what a trusted proxy said
+
+	credential credential
+	key        [32]byte
+	parsed     *token.Token // set when the token was not remembered
+	facts      facts
+	verified   bool
+	scopes     []string
+	proof      token.Proof
+
+	observed      []*refusal
+	answer        answer
+	flight        flight
+	upstreamStart time.Time
+	upstreamTook  time.Duration
+}
+
+// Wrap protects next. Requests that pass reach next with their canonical path,
+// without the headers that a client may not set, and with the caller's claims
+// in the context (ClaimsFrom).
+func (g *Guard) Wrap(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		x := &exchange{guard: g, policy: g.policy.Load(), r: r, now: g.now(), id: newRequestID(), peer: peerAddr(r)}
+		x.client = x.peer
+		x.answer.init(x, w)
+		x.w = &x.answer
+		defer x.finish()
+		if f := x.ask(); f != nil {
+			x.answer.refused = f
+			f.write(x.w, r.Method, x.id)
+			return
+		}
+		switch {
+		case x.preflighted:
+			x.w.WriteHeader(http.StatusNoContent)
+		case x.local != nil:
+			x.local.ServeHTTP(x.w, x.r)
+		default:
+			x.serve(next)
+		}
+	})
+}
+
+// ask puts the request to every rule.
+func (x *exchange) ask() *refusal {
+	for i := range order {
+		f := order[i].check(x)
+		if f == nil {
+			if x.preflighted {
+				return nil
+			}
+			continue
+		}
+		if !x.policy.observes(f.rule) {
+			return f
+		}
+		x.observed = append(x.observed, f)
+		x.settle(f)
+	}
+	return nil
+}
+
+// settle makes an exchange whole that goes on although a rule refused it.
+func (x *exchange) settle(f *refusal) {
+	switch f.rule {
+	case RulePath:
+		if x.path.encoded == "" {
+			x.path.encoded, x.path.decoded = x.r.URL.EscapedPath(), x.r.URL.Path
+		}
+	case RuleMethod:
+		if x.route == nil {
+			x.route = x.policy.routes.find(x.path.decoded)
+		}
+	}
+}
+
+// serve hands the request to next, with what the rules found out.
+func (x *exchange) serve(next http.Handler) {
+	r := x.r
+	r.URL.Path, r.URL.RawPath = x.path.decoded, ""
+	if x.path.encoded != x.path.decoded {
+		r.URL.RawPath = x.path.encoded
+	}
+	if r.Body != nil && r.ContentLength != 0 {
+		r.Body = http.MaxBytesReader(x.w, r.Body, x.policy.maxBody)
+	}
+	ctx, cancel := context.WithCancel(context.WithValue(r.Context(), exchangeKey{}, x))
+	defer cancel()
+	x.guard.inflight.enter(x, cancel)
+	defer x.guard.inflight.leave(x)
+	next.ServeHTTP(x.w, r.WithContext(ctx))
+}
+
+type exchangeKey struct{}
+
+// finish completes the answer and writes the record of the request.
+func (x *exchange) finish() {
+	failed := recover()
+	x.answer.finish(failed == nil)
+	x.record(failed)
+	if failed != nil {
+		panic(failed)
+	}
+}
+
+// checkTransport refuses requests that did not come over TLS.
+func checkTransport(x *exchange) *refusal {
+	if x.r.TLS != nil || x.forwardedHTTPS() {
+		return nil
+	}
+	return x.guard.plaintext(x.policy, x.r, x.now)
+}
+
+// checkPath makes the canonical path and finds out who answers it.
+func checkPath(x *exchange) *refusal {
+	target := x.r.RequestURI
+	if target == "" { // not from a server
+		target = x.r.URL.RequestURI()
+	}
+	c, reason := canonicalize(target)
+	x.path = c
+	if reason != "" {
+		return &refusal{rule: RulePath, kind: kindInvalidRequest, reason: reason}
+	}
+	if len(x.policy.local.exact)+len(x.policy.local.tree) > 0 {
+		if l := x.policy.local.find(c.decoded); l != nil {
+			x.local = l.local
+			x.route = l
+		}
+	}
+	return nil
+}
+
+// newRequestID returns 128 random bits in hexadecimal.
+func newRequestID() string {
+	var b [16]byte
+	_, _ = rand.Read(b[:]) // never fails (crypto/rand)
+	return hex.EncodeToString(b[:])
+}

@@ -1,0 +1,190 @@
+package guard
+
+import (
+	"net/http"
+	"net/textproto"
+	"strings"
+)
+
+// Request headers that an upstream might believe although anybody can set
+// them. Every form of them (letter case, underscore or dot for the hyphen,
+// repeats) is removed before a request goes on. What the upstream is to
+// believe is set afterwards, in forward.go.
+
+// spoofable lists exact names, lower case.
+var spoofable = set(
+	// identity, as proxies hand it on
+	"x-auth-subject", "x-auth-issuer", "x-auth-scopes", "x-auth-client", "x-auth-claims",
+	"x-auth-user", "x-auth-email", "x-auth-groups", "x-auth-token-claims",
+	"x-remote-user", "remote-user", "x-webauth-user", "x-authenticated-user", "x-authenticated-userid",
+	"x-authenticated-scope", "x-authenticated-groups", "x-consumer-id", "x-consumer-username",
+	"x-consumer-custom-id", "x-credential-identifier", "x-anonymous-consumer", "x-userinfo", "x-jwt-payload",
+	"x-jwt-assertion", "x-goog-authenticated-user-email", "x-goog-authenticated-user-id", "x-goog-iap-jwt-assertion",
+	"x-endpoint-api-userinfo", "x-amzn-oidc-data", "x-amzn-oidc-identity", "x-amzn-oidc-accesstoken",
+	"cf-access-jwt-assertion", "cf-access-authenticated-user-email", "x-ms-client-principal",
+	"x-ms-client-principal-id", "x-ms-client-principal-name", "x-pomerium-jwt-assertion",
+	// client certificates
+	"x-forwarded-client-cert", "x-client-cert", "x-client-certificate", "x-ssl-cert", "x-ssl-client-cert",
+	"ssl-client-cert", "x-amzn-mtls-clientcert", "client-cert", "client-cert-chain", "x-arr-clientcert",
+	// scheme, host and path
+	"x-original-url", "x-original-uri", "x-rewrite-url", "x-original-host", "x-original-method", "x-original-path",
+	"x-forwarded-uri", "x-forwarded-url", "x-forwarded-path", "x-forwarded-method", "x-forwarded-prefix",
+	"x-forwarded-scheme", "x-forwarded-ssl", "x-forwarded-port", "x-forwarded-server", "x-forwarded-by",
+	"x-forwarded-host", "x-forwarded-proto", "x-forwarded-for", "x-forwarded", "forwarded", "forwarded-for",
+	"x-url-scheme", "x-scheme", "front-end-https", "x-https", "x-host", "x-http-host-override", "x-http-destinationurl",
+	"x-proxy-url", "x-script-name", "x-replaced-path", "x-envoy-original-path", "x-envoy-original-host",
+	"x-envoy-external-address", "x-envoy-internal", "x-envoy-decorator-operation",
+	// methods
+	"x-http-method-override", "x-http-method", "x-method-override",
+	// client address
+	"x-real-ip", "x-client-ip", "client-ip", "x-cluster-client-ip", "true-client-ip", "cf-connecting-ip",
+	"cf-connecting-ipv6", "fastly-client-ip", "x-proxyuser-ip", "x-originating-ip", "x-remote-ip", "x-remote-addr",
+	"wl-proxy-client-ip", "x-appengine-user-ip", "x-azure-clientip",
+	// the server's own environment, and what only a hop may say
+	"proxy", "x-request-id", "content-length-override", "early-data",
+)
+
+// spoofablePrefixes lists beginnings of names, lower case.
+var spoofablePrefixes = []string{
+	"x-auth-request-", "x-forwarded-user", "x-forwarded-email", "x-forwarded-groups", "x-forwarded-preferred-",
+	"x-forwarded-access-", "x-forwarded-tls-", "x-authentik-", "x-oathkeeper-", "x-ssl-client-", "ssl-client-",
+	"x-middleware-", "x-jwt-claim-",
+}
+
+// credentialNames are what Connection must not remove on the way to us.
+var credentialNames = set("authorization", "cookie", "dpop", "host", "content-length", "transfer-encoding")
+
+func set(names ...string) map[string]bool {
+	m := make(map[string]bool, len(names))
+	for _, n := range names {
+		m[n] = true
+	}
+	return m
+}
+
+// spoofableName reports whether name, in any form, is one of the above.
+func spoofableName(name string) bool {
+	n := foldName(name)
+	if spoofable[n] {
+		return true
+	}
+	if n[0] != 'x' && n[0] != 's' {
+		return false
+	}
+	for _, p := range spoofablePrefixes {
+		if strings.HasPrefix(n, p) {
+			return true
+		}
+	}
+	return false
+}
+
+// foldName brings the forms that servers mistake for each other together.
+func foldName(name string) string {
+	if strings.ContainsAny(name, "_.") {
+		name = strings.NewReplacer("_", "-", ".", "-").Replace(name)
+	}
+	return lower(name)
+}
+
+// ordinary are the canonical names of headers that need no closer look, so
+// that the common request costs one map lookup a header.
+var ordinary = func() map[string]bool {
+	m := map[string]bool{}
+	for _, n := range []string{
+		"Accept", "Accept-Encoding", "Accept-Language", "Authorization", "Cache-Control", "Content-Encoding",
+		"Content-Length", "Content-Type", "Cookie", "Date", "Dpop", "Expect", "If-Match", "If-Modified-Since",
+		"If-None-Match", "If-Range", "If-Unmodified-Since", "Origin", "Pragma", "Priority", "Range", "Referer",
+		"Sec-Ch-Ua", "Sec-Ch-Ua-Mobile", "Sec-Ch-Ua-Platform", "Sec-Fetch-Dest", "Sec-Fetch-Mode", "Sec-Fetch-Site",
+		"Sec-Fetch-User", "Sec-Websocket-Extensions", "Sec-Websocket-Key", "Sec-Websocket-Protocol",
+		"Sec-Websocket-Version", "Te", "Traceparent", "Tracestate", "Upgrade-Insecure-Requests", "User-Agent",
+	} {
+		m[n] = true
+	}
+	return m
+}()
+
+// checkHeaders refuses headers with two meanings and removes what a client
+// must not be believed.
+func checkHeaders(x *exchange) *refusal {
+	h := x.r.Header
+	for name, values := range h {
+		if ordinary[name] {
+			continue
+		}
+		if name == "Connection" {
+			if f := checkConnection(values); f != nil {
+				return f
+			}
+			continue
+		}
+		if framingAlias(name) {
+			return &refusal{rule: RuleHeaders, kind: kindInvalidRequest, reason: "header " + quoted(name) + " can be mistaken for a framing header"}
+		}
+		if spoofableName(name) {
+			x.keepForwarded(name, values)
+			delete(h, name)
+		}
+	}
+	if up, ok := h["Upgrade"]; ok && !(len(up) == 1 && strings.EqualFold(up[0], "websocket")) {
+		delete(h, "Upgrade")
+		delete(h, "Connection")
+		delete(h, "Http2-Settings")
+	}
+	x.r.Trailer = nil
+	return nil
+}
+
+// checkConnection refuses a Connection header that would make a hop remove a
+// credential, an identity or a framing header.
+func checkConnection(values []string) *refusal {
+	for _, v := range values {
+		for token := range strings.SplitSeq(v, ",") {
+			token = foldName(textproto.TrimString(token))
+			if token == "" || token == "close" || token == "keep-alive" || token == "upgrade" || token == "te" {
+				continue
+			}
+			if credentialNames[token] || spoofableName(token) {
+				return &refusal{rule: RuleHeaders, kind: kindInvalidRequest, reason: "Connection names " + quoted(token)}
+			}
+		}
+	}
+	return nil
+}
+
+// framingAlias reports names which a server that folds underscores or dots
+// would take for a header that delimits or authenticates messages.
+func framingAlias(name string) bool {
+	if !strings.ContainsAny(name, "_.") {
+		return false
+	}
+	switch foldName(name) {
+	case "content-length", "transfer-encoding", "authorization", "cookie", "host", "dpop", "content-type", "upgrade":
+		return true
+	}
+	return false
+}
+
+// keepForwarded remembers what a trusted proxy said before it is removed.
+func (x *exchange) keepForwarded(name string, values []string) {
+	if len(x.policy.trusted) == 0 || !x.peerTrusted() {
+		return
+	}
+	switch name {
+	case "X-Forwarded-For", "X-Forwarded-Proto", "Forwarded":
+		if x.forwarded == nil {
+			x.forwarded = http.Header{}
+		}
+		x.forwarded[name] = values
+	}
+}
+
+// peerTrusted reports whether the connection comes from a trusted proxy.
+func (x *exchange) peerTrusted() bool {
+	for _, p := range x.policy.trusted {
+		if p.Contains(x.peer) {
+			return true
+		}
+	}
+	return false
+}

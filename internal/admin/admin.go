@@ -1,0 +1,66 @@
+// Package admin is what operators and their machines look at: health,
+// readiness, metrics and the public keys of the internal tokens. It decides
+// nothing.
+package admin
+
+import (
+	"encoding/json"
+	"net/http"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"github.com/wiretight/wiretight/guard"
+)
+
+// Handler answers on the admin listener. Health and metrics answer to any
+// Host. notAfter says until when each certificate is good.
+func Handler(g *guard.Guard, registry *prometheus.Registry, notAfter func() map[string]time.Time) http.Handler {
+	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), &certificates{notAfter})
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /-/healthz", func(w http.ResponseWriter, _ *http.Request) {
+		writeJSON(w, http.StatusOK, map[string]string{"status": "ok"})
+	})
+	mux.HandleFunc("GET /-/readyz", func(w http.ResponseWriter, _ *http.Request) {
+		r := g.Ready()
+		status := http.StatusOK
+		if !r.Ready {
+			status = http.StatusServiceUnavailable
+		}
+		writeJSON(w, status, r)
+	})
+	mux.Handle("GET /-/jwks.json", g.InternalJWKS())
+	mux.Handle("GET /metrics", promhttp.HandlerFor(registry, promhttp.HandlerOpts{}))
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("X-Content-Type-Options", "nosniff")
+		w.Header().Set("Cache-Control", "no-store")
+		mux.ServeHTTP(w, r)
+	})
+}
+
+func writeJSON(w http.ResponseWriter, status int, v any) {
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(status)
+	_ = json.NewEncoder(w).Encode(v) // the client is gone: nobody left to tell
+}
+
+// certificates collects wiretight_tls_not_after_seconds when it is asked for,
+// so that a renewal shows at once.
+type certificates struct {
+	notAfter func() map[string]time.Time
+}
+
+var notAfterDesc = prometheus.NewDesc("wiretight_tls_not_after_seconds",
+	"Unix time at which the certificate of a name expires.", []string{"name"}, nil)
+
+// Describe implements prometheus.Collector.
+func (c *certificates) Describe(ch chan<- *prometheus.Desc) { ch <- notAfterDesc }
+
+// Collect implements prometheus.Collector.
+func (c *certificates) Collect(ch chan<- prometheus.Metric) {
+	for name, at := range c.notAfter() {
+		ch <- prometheus.MustNewConstMetric(notAfterDesc, prometheus.GaugeValue, float64(at.Unix()), name)
+	}
+}
