@@ -31,7 +31,11 @@ func TestMain(m *testing.M) {
 	os.Setenv("PEBBLE_WFE_NONCEREJECT", "0")
 	goleak.VerifyTestMain(m,
 		// The test CA has no way to be stopped.
-		goleak.IgnoreAnyFunction("github.com/letsencrypt/pebble/v2/va.(*VAImpl).processTasks"))
+		goleak.IgnoreAnyFunction("github.com/letsencrypt/pebble/v2/va.VAImpl.processTasks"),
+		// certmagic keeps one rate limiter an account for the life of the
+		// process, and looks after a lock until 5 s after its release.
+		goleak.IgnoreAnyFunction("github.com/caddyserver/certmagic.(*RingBufferRateLimiter).loop"),
+		goleak.IgnoreAnyFunction("github.com/caddyserver/certmagic.keepLockfileFresh"))
 }
 
 // records is a log that a test can read while it is written.
