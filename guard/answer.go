@@ -183,6 +183,9 @@ var unwanted = []string{
 func (a *answer) own(h http.Header) {
 	h["Strict-Transport-Security"] = []string{a.x.policy.hsts}
 	h["X-Request-Id"] = []string{a.x.id}
+	if _, ok := h["Content-Type"]; !ok {
+		h["Content-Type"] = nil // what the upstream did not name is not guessed
+	}
 	if len(h["X-Content-Type-Options"]) == 0 {
 		h["X-Content-Type-Options"] = []string{"nosniff"}
 	}

@@ -75,5 +75,9 @@ func (f *failures) exceeded(a netip.Addr, now time.Time) bool {
 func (f *failures) retryAfter(a netip.Addr, now time.Time) time.Duration {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	return max(0, f.ahead[network(a)].Sub(now)-f.window+f.interval)
+	t, known := f.ahead[network(a)]
+	if !known {
+		return 0
+	}
+	return max(0, t.Sub(now)-f.window+f.interval)
 }
