@@ -40,7 +40,8 @@ type scanner struct {
 	pos      int
 	depth    int
 	maxDepth int
-	// names holds the member names of every object that is open.
+	// names holds the member names of every object that is open, but for the
+	// outermost, whose members are collected.
 	names [][]byte
 }
 
@@ -50,8 +51,7 @@ func scanObject(data []byte, maxDepth int, members []member) ([]member, error) {
 	if !utf8.Valid(data) {
 		return members, errUTF8
 	}
-	var room [24][]byte
-	s := scanner{data: data, maxDepth: maxDepth, names: room[:0]}
+	s := scanner{data: data, maxDepth: maxDepth}
 	s.space()
 	if s.pos == len(data) || data[s.pos] != kindObject {
 		return members, errObject
@@ -62,6 +62,9 @@ func scanObject(data []byte, maxDepth int, members []member) ([]member, error) {
 	s.space()
 	if s.pos != len(data) {
 		return members, errSyntax
+	}
+	if repeatsMember(members) {
+		return members, errDuplicate
 	}
 	return members, nil
 }
@@ -86,7 +89,8 @@ func (s *scanner) next() byte {
 	return s.data[s.pos]
 }
 
-// object reads an object from its brace. The members go to collect unless nil.
+// object reads an object from its brace. If collect is not nil the members go
+// there, and the caller looks whether one repeats.
 func (s *scanner) object(collect *[]member) error {
 	if s.depth++; s.depth > s.maxDepth {
 		return errDepth
@@ -106,7 +110,6 @@ func (s *scanner) object(collect *[]member) error {
 		if err != nil {
 			return err
 		}
-		s.names = append(s.names, name)
 		if s.next() != ':' {
 			return errSyntax
 		}
@@ -118,6 +121,8 @@ func (s *scanner) object(collect *[]member) error {
 		}
 		if collect != nil {
 			*collect = append(*collect, member{name, s.data[start:s.pos], kind})
+		} else {
+			s.names = append(s.names, name)
 		}
 		switch s.next() {
 		case ',':
@@ -234,10 +239,31 @@ func (s *scanner) digits() (n int) {
 
 func isDigit(c byte) bool { return '0' <= c && c <= '9' }
 
-// repeats tells whether a name is there twice. Many names are sorted first, so
-// that a hostile object costs no more than n log n; their order is lost.
+// manyNames is the size of an object above which names are sorted to be
+// compared, so that a hostile one costs no more than n log n.
+const manyNames = 20
+
+func repeatsMember(members []member) bool {
+	if len(members) > manyNames {
+		names := make([][]byte, len(members))
+		for i := range members {
+			names[i] = members[i].name
+		}
+		return repeats(names)
+	}
+	for i := range members {
+		for j := range i {
+			if string(members[i].name) == string(members[j].name) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// repeats tells whether a name is there twice. The order of many is lost.
 func repeats(names [][]byte) bool {
-	if len(names) > 20 {
+	if len(names) > manyNames {
 		slices.SortFunc(names, bytes.Compare)
 		for i := 1; i < len(names); i++ {
 			if bytes.Equal(names[i-1], names[i]) {
@@ -248,7 +274,7 @@ func repeats(names [][]byte) bool {
 	}
 	for i, name := range names {
 		for _, other := range names[:i] {
-			if len(name) == len(other) && string(name) == string(other) {
+			if string(name) == string(other) {
 				return true
 			}
 		}

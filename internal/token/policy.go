@@ -53,7 +53,7 @@ func (t *Token) Verify(p *Policy, keys *KeySet, now time.Time) error {
 	if err != nil {
 		return err
 	}
-	if !k.verify(alg, t.raw, &t.parts) {
+	if !k.verify(alg, t.parts.signed, t.parts.signature) {
 		return refuse(RuleToken, "signature does not match under algorithm "+alg.name)
 	}
 	if err := p.checkOrigin(&t.Claims); err != nil {

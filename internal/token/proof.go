@@ -63,7 +63,7 @@ func VerifyProof(raw string, r ProofRequest, now time.Time) (Proof, error) {
 	if r.JKT != "" && !sameText(thumbprint, r.JKT) {
 		return none, refuse(RuleBinding, "proof was made with another key than the token is bound to")
 	}
-	if !p.key.verify(p.alg, raw, &p.parts) {
+	if !p.key.verify(p.alg, p.parts.signed, p.parts.signature) {
 		return none, refuse(RuleBinding, "proof's signature does not match under algorithm "+p.alg.name)
 	}
 	if err := p.claims.check(&r, now); err != nil {

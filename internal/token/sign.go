@@ -3,7 +3,6 @@ package token
 import (
 	"crypto"
 	"crypto/rand"
-	"crypto/rsa"
 	"encoding/asn1"
 	"encoding/base64"
 	"encoding/json"
@@ -88,9 +87,7 @@ func (s *Signer) sign(text []byte) ([]byte, error) {
 	if s.alg.family == familyEd25519 {
 		return s.key.Sign(rand.Reader, text, crypto.Hash(0))
 	}
-	h := s.alg.hash.New()
-	h.Write(text)
-	digest := h.Sum(nil)
+	digest := s.alg.digest(string(text))
 	if s.alg.family == familyEC {
 		der, err := s.key.Sign(rand.Reader, digest, s.alg.hash)
 		if err != nil {
@@ -100,7 +97,7 @@ func (s *Signer) sign(text []byte) ([]byte, error) {
 	}
 	var options crypto.SignerOpts = s.alg.hash
 	if s.alg.pss {
-		options = &rsa.PSSOptions{SaltLength: rsa.PSSSaltLengthEqualsHash, Hash: s.alg.hash}
+		options = pssOptions(s.alg)
 	}
 	return s.key.Sign(rand.Reader, digest, options)
 }
@@ -112,7 +109,7 @@ func (a *algorithm) rawSignature(der []byte) ([]byte, error) {
 	if rest, err := asn1.Unmarshal(der, &sig); err != nil || len(rest) > 0 {
 		return nil, fmt.Errorf("read the key's signature: %w", errSignature)
 	}
-	size := (a.curve.Params().BitSize + 7) / 8
+	size := a.coordinate()
 	if sig.R.Sign() <= 0 || sig.S.Sign() <= 0 || sig.R.BitLen() > 8*size || sig.S.BitLen() > 8*size {
 		return nil, fmt.Errorf("read the key's signature: %w", errSignature)
 	}

@@ -11,7 +11,6 @@ type Token struct {
 	Header Header
 	Claims Claims
 
-	raw     string
 	parts   compact
 	members []member
 }
@@ -34,7 +33,7 @@ func Parse(raw string, l Limits) (*Token, error) {
 	if err != nil {
 		return nil, err
 	}
-	t := &Token{raw: raw, parts: parts}
+	t := &Token{parts: parts}
 	if t.Header, _, err = parseHeader(parts.header, l.MaxDepth, false); err != nil {
 		return nil, err
 	}
