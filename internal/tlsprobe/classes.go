@@ -22,7 +22,13 @@ type Classes map[Class]ClassAnswer
 
 // Accepted lists the accepted classes in the order of AllClasses.
 func (c Classes) Accepted() []Class {
-	return slices.DeleteFunc(AllClasses(), func(class Class) bool { return c[class].Verdict != Accepted })
+	var list []Class
+	for _, class := range AllClasses() {
+		if c[class].Verdict == Accepted {
+			list = append(list, class)
+		}
+	}
+	return list
 }
 
 // Classes asks, at each version that v says is accepted, for the suites of all

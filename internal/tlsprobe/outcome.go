@@ -108,12 +108,6 @@ func closed(err error) bool {
 		errors.Is(err, net.ErrClosed) || errors.Is(err, io.ErrClosedPipe)
 }
 
-// Reasons that are told apart later.
-const (
-	noAnswer = "no answer in time"
-	hungUp   = "connection closed"
-)
-
 // outcomeOf judges a handshake that ended without the answer it was made for.
 // An alert or a closed connection is a refusal; silence, garbage and whatever
 // is unknown are no answer.
@@ -124,9 +118,9 @@ func outcomeOf(err error) Outcome {
 	case errors.As(err, &alert), errors.As(err, &foreign):
 		return refused("%v", err)
 	case closed(err):
-		return refused(hungUp)
+		return refused("connection closed")
 	case silent(err):
-		return inconclusive(noAnswer)
+		return inconclusive("no answer in time")
 	}
 	return inconclusive("%v", err)
 }

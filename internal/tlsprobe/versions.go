@@ -2,6 +2,7 @@ package tlsprobe
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"sync"
 )
@@ -16,7 +17,11 @@ type Answer struct {
 	Renegotiation bool
 	// Mark is what ServerHello.DowngradeMark returned.
 	Mark Version
+
+	ended error // what ended a hello that was not accepted
 }
+
+func unanswered(err error) Answer { return Answer{Outcome: outcomeOf(err), ended: err} }
 
 // Versions holds an answer for each of AllVersions.
 type Versions map[Version]Answer
@@ -57,8 +62,8 @@ func (v Versions) none() Outcome {
 
 // Versions offers each version by itself, all side by side: one connection a
 // version. A version is accepted when the server's hello names exactly it. If
-// some version is accepted, silence towards another is a refusal of it; if none
-// is, nothing that a dead or a foreign service does counts as one.
+// some version is accepted, silence or garbage towards another is a refusal of
+// it; if none is, only an alert is one.
 func (p *Probe) Versions(ctx context.Context) Versions {
 	all := AllVersions()
 	answers := make([]Answer, len(all))
@@ -75,15 +80,17 @@ func (p *Probe) Versions(ctx context.Context) Versions {
 	return out
 }
 
-// settle reads silence and closed connections in the light of the other answers.
+// settle reads silence, garbage and closed connections in the light of the
+// other answers.
 func (v Versions) settle() {
 	alive := v.Best() != 0
 	for version, a := range v {
+		var garbage malformedError
 		switch {
-		case alive && a.Outcome == inconclusive(noAnswer):
-			a.Outcome = refused(noAnswer)
-		case !alive && a.Outcome == refused(hungUp):
-			a.Outcome = inconclusive(hungUp)
+		case alive && (silent(a.ended) || errors.As(a.ended, &garbage)):
+			a.Verdict = Refused
+		case !alive && closed(a.ended):
+			a.Verdict = Inconclusive
 		}
 		v[version] = a
 	}
@@ -94,19 +101,19 @@ func (p *Probe) version(ctx context.Context, v Version) Answer {
 	case SSL2:
 		f := &flight2{}
 		if err := p.converse(ctx, f); err != nil {
-			return Answer{Outcome: outcomeOf(err)}
+			return unanswered(err)
 		}
 		return Answer{Outcome: accepted("server hello with %d cipher kinds", len(f.server.Suites)), Suites2: f.server.Suites}
 	case TLS13:
 		c := newClient13(goalHello, p.ServerName, suitesFor(TLS13, anySuite), p.now)
 		if err := p.converse(ctx, c); err != nil {
-			return Answer{Outcome: outcomeOf(err)}
+			return unanswered(err)
 		}
 		return Answer{Outcome: accepted("server hello with %v", c.server.Suite), Suite: c.server.Suite}
 	}
 	f := p.offer(v, suitesFor(v, anySuite), typeServerHello)
 	if err := p.converse(ctx, f); err != nil {
-		return Answer{Outcome: outcomeOf(err)}
+		return unanswered(err)
 	}
 	if f.server.Version != v {
 		return Answer{Outcome: refused("the server answers with %v", f.server.Version)}
