@@ -81,6 +81,8 @@ func TestDiscovery(t *testing.T) {
 		{"a key set", "", map[string]http.HandlerFunc{
 			openID: body(jwks()), oauth: body(jwks())}, "lacks issuer"},
 		{"cut off", "", map[string]http.HandlerFunc{openID: metadata(good[:20])}, "not valid JSON"},
+		{"bad name", "", map[string]http.HandlerFunc{openID: metadata(`{"issuer":"%s",7:1}`)}, "not valid JSON"},
+		{"bad value", "", map[string]http.HandlerFunc{openID: metadata(`{"issuer":"%s","jwks_uri":nope}`)}, "not valid JSON"},
 		{"two documents", "", map[string]http.HandlerFunc{openID: metadata(good + good)}, "something follows"},
 	}
 	set := body(jwks(jwk(t, "a")))

@@ -6,6 +6,7 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
+	"fmt"
 	"net/http"
 	"strings"
 	"sync"
@@ -258,6 +259,33 @@ func TestOneBadKeyAmongGood(t *testing.T) {
 	if got := mustHave(t, s, "good"); got != generation {
 		t.Errorf("generation without the unused key: got %d, want %d", got, generation)
 	}
+}
+
+// An issuer that invents faulty keys without end does not fill our memory: what
+// was said long ago is forgotten, and said again.
+func TestWarningsAreForgotten(t *testing.T) {
+	t.Parallel()
+	var log record
+	c, i := newClock(), newIssuer(t, nil)
+	s := source(t, keyset.Remote{URL: i.URL, Now: c.now, Logger: log.logger()})
+	good := jwk(t, "good")
+	invent := func(round int) http.HandlerFunc {
+		keys := []string{good}
+		for n := range 99 {
+			keys = append(keys, fmt.Sprintf(`{"kty":"EC","kid":"bad-%d-%d"}`, round, n))
+		}
+		return body(jwks(keys...))
+	}
+	for round := range 12 {
+		i.set(invent(round))
+		fetch(t, s, c)
+	}
+	i.set(invent(0))
+	fetch(t, s, c)
+	if got := strings.Count(log.String(), `\"bad-0-0\"`); got != 2 {
+		t.Errorf("warnings of a key that came back after 1089 others: got %d, want 2", got)
+	}
+	mustHave(t, s, "good")
 }
 
 func TestRotation(t *testing.T) {

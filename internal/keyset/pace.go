@@ -9,8 +9,7 @@ import (
 	"time"
 )
 
-// How often a remote set is fetched, and how long it lives without. The four
-// above the line are the issuer's affair within our bounds, the rest is ours.
+// How often a remote set is fetched, and how long it lives without.
 const (
 	paceMin     = 30 * time.Second
 	paceDefault = 5 * time.Minute
@@ -69,21 +68,23 @@ func deltaSeconds(s string) int64 {
 	return n
 }
 
-// untilRefresh spreads many instances over a tenth of the pace, within the
-// bounds of the pace wherever they leave room.
-func untilRefresh(pace time.Duration) time.Duration {
-	low := max(paceMin, pace-pace/10)
-	return between(low, max(pace, low+low/10))
-}
+// untilRefresh is the time between a success and the next fetch.
+func untilRefresh(pace time.Duration) time.Duration { return spread(pace, paceMin) }
 
-// untilRetry grows from retryMin by doubling. bare says that there are no keys.
+// untilRetry is the time between a failure and the next fetch: it grows from
+// retryMin by doubling. bare says that there are no keys.
 func untilRetry(failures int, bare bool) time.Duration {
 	most := retryMax
 	if bare {
 		most = retryBare
 	}
-	wait := retryMin << min(failures-1, 5)
-	return min(most, between(wait, wait+wait/10))
+	return spread(min(most, retryMin<<min(failures-1, 5)), retryMin)
+}
+
+// spread keeps many instances from asking at the same moment: it draws from
+// the last tenth before d, or from the tenth after least where d is least.
+func spread(d, least time.Duration) time.Duration {
+	return between(max(least, d-d/10), max(d, least+least/10))
 }
 
 // between draws a time from [low, high). The bias of the remainder is of no

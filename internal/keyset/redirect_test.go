@@ -152,10 +152,44 @@ func TestResolvedAddresses(t *testing.T) {
 	mustFail(t, s, "check the host name")
 }
 
+// What http may reach is judged by address too: /etc/hosts may call anything
+// localhost.
+func TestConnectControl(t *testing.T) {
+	t.Parallel()
+	tests := []struct {
+		address      string
+		https, plain bool // allowed
+	}{
+		{"127.0.0.1:80", true, true},
+		{"127.1.2.3:80", true, true},
+		{"[::1]:80", true, true},
+		{"[::ffff:127.0.0.1]:80", true, true},
+		{"10.0.0.1:443", true, false},
+		{"192.0.2.1:443", true, false},
+		{"[2001:db8::1]:443", true, false},
+		{"169.254.169.254:80", false, false},
+		{"[fe80::1%lo]:80", false, false},
+		{"[::ffff:169.254.169.254]:80", false, false},
+		{"[64:ff9b::a9fe:a9fe]:80", false, false},
+		{"0.0.0.0:80", false, false},
+		{"/run/issuer.sock", false, false},
+	}
+	for _, tt := range tests {
+		if err := keyset.Control(false)("tcp", tt.address, nil); (err == nil) != tt.https {
+			t.Errorf("%s for https: got %v, want allowed %v", tt.address, err, tt.https)
+		}
+		if err := keyset.Control(true)("tcp", tt.address, nil); (err == nil) != tt.plain {
+			t.Errorf("%s for http: got %v, want allowed %v", tt.address, err, tt.plain)
+		}
+	}
+}
+
 // httptest's certificate is for example.com, which only the proxy resolves.
 func TestProxy(t *testing.T) {
 	t.Parallel()
 	c, i := newClock(), newTLSIssuer(t, body(jwks(jwk(t, "a"))))
+	before := proxied.Load()
+	proxyTarget.Store("")
 	s := source(t, keyset.Remote{URL: "https://example.com/jwks", CA: i.ca(), Now: c.now})
 	fetch(t, s, c)
 	mustFail(t, s, "Forbidden")
@@ -165,7 +199,7 @@ func TestProxy(t *testing.T) {
 	proxyTarget.Store(i.Listener.Addr().String())
 	fetch(t, s, c)
 	mustHave(t, s, "a")
-	if got := proxied.Load(); got != 1 {
+	if got := proxied.Load() - before; got != 1 {
 		t.Errorf("connections through the proxy: got %d, want 1", got)
 	}
 	other := source(t, keyset.Remote{URL: "https://example.com/jwks", CA: x509.NewCertPool(), Now: c.now})

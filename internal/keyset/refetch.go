@@ -14,7 +14,6 @@ const (
 	refetchEvery = 10 * time.Second // at most one, whoever asks
 	refetchWait  = 5 * time.Second  // for the outcome, at most
 	missingFor   = 30 * time.Second // a kid is believed not to exist
-	missingMost  = 16               // kids are remembered as such
 )
 
 // Refetch is for a token whose kid Current's set lacks. It fetches the set
@@ -88,8 +87,8 @@ func (s *Source) has(kid string) bool {
 }
 
 // missing remembers, until when, the kids that a fetch was made for in vain.
-// There is one such fetch in refetchEvery at most, so a handful is alive at any
-// time; missingMost holds should the clock misbehave.
+// There is one such fetch in refetchEvery at most, and none while the clock is
+// set back, so that only a handful is alive at any time.
 type missing map[[sha256.Size]byte]time.Time
 
 func (m missing) has(name [sha256.Size]byte, now time.Time) bool {
@@ -99,8 +98,5 @@ func (m missing) has(name [sha256.Size]byte, now time.Time) bool {
 
 func (m missing) add(name [sha256.Size]byte, now time.Time) {
 	maps.DeleteFunc(m, func(_ [sha256.Size]byte, until time.Time) bool { return !now.Before(until) })
-	if len(m) >= missingMost {
-		clear(m)
-	}
 	m[name] = now.Add(missingFor)
 }

@@ -74,6 +74,8 @@ func parseURL(raw string, plain bool) (*url.URL, error) {
 	switch {
 	case u.User != nil:
 		return nil, errors.New("holds a user name or password; key sets are public, leave it out")
+	case strings.Contains(u.Hostname(), "%"):
+		return nil, errors.New("has an address with a zone, which only link-local ones need; give a URL that leads to the issuer itself")
 	case u.Fragment != "":
 		return nil, errors.New("has a fragment; leave it out")
 	case u.Scheme == "http" && !plain:

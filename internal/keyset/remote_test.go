@@ -45,6 +45,8 @@ func TestNewRemote(t *testing.T) {
 		{"any link-local", keyset.Remote{URL: "https://169.254.0.1:8443/"}, "link-local"},
 		{"link-local IPv6", keyset.Remote{URL: "https://[fe80::1]/"}, "link-local"},
 		{"link-local IPv6 with zone", keyset.Remote{URL: "https://[fe80::1%25lo]/"}, "link-local"},
+		{"loopback with zone", keyset.Remote{URL: "http://[::1%25lo]/"}, "zone"},
+		{"zone that no URL can repeat", keyset.Remote{URL: "https://[::1%25\x88]/"}, "zone"},
 		{"mapped to IPv6", keyset.Remote{URL: "https://[::ffff:169.254.169.254]/"}, "link-local"},
 		{"mapped in hex", keyset.Remote{URL: "https://[::ffff:a9fe:a9fe]/"}, "link-local"},
 		{"NAT64", keyset.Remote{URL: "https://[64:ff9b::169.254.169.254]/"}, "link-local"},
