@@ -36,26 +36,37 @@ func (b *builder) all(flags Flags) {
 	b.tls()
 	b.hosts()
 	b.general()
-	b.upstreams()
 	b.issuer()
+	b.upstreams()
 	b.tokens()
 	b.routes()
 	b.cors()
 	b.authorizer()
 	b.storage()
-	b.risks()
+	b.ask()
 }
 
 // wrong notes a mistake, unless something is known to be wrong there already.
 func (b *builder) wrong(path, what, instead string) {
-	for p := path; p != ""; p = around(p) {
-		if b.bad[p] {
-			return
-		}
+	if b.known(path) {
+		return
 	}
 	b.problems = append(b.problems, Problem{
 		Position: locate(b.at, path), Path: path, What: what, Instead: instead,
 	})
+}
+
+// known tells whether something is known to be wrong at a path or around it.
+func (b *builder) known(path string) bool {
+	for {
+		if b.bad[path] {
+			return true
+		}
+		if path == "" {
+			return false
+		}
+		path = around(path)
+	}
 }
 
 func (b *builder) warn(path, what, instead string) {

@@ -146,7 +146,7 @@ func build(fileName string, data []byte, baseDir string, flags Flags, haveFile b
 		out: &Config{},
 	}
 	if haveFile {
-		b.at[""] = Position{File: fileName}
+		b.at[""] = Position{File: fileName, Line: 1, Column: 1}
 		root, p := readDocument(fileName, data)
 		if p != nil {
 			return nil, Problems{*p}

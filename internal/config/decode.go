@@ -37,6 +37,7 @@ func (d *decoder) position(n *yaml.Node) Position {
 func (d *decoder) decode(n *yaml.Node, v reflect.Value, path string, rule fieldRule, depth int) {
 	d.nodes++
 	if d.nodes == maxNodes+1 {
+		d.bad[""] = true // what is missing now would be called so for nothing
 		d.wrong(n, path, fmt.Sprintf("the file has more than %d values, aliases followed", maxNodes), "write fewer aliases")
 	}
 	if d.nodes > maxNodes {
@@ -130,6 +131,10 @@ func (d *decoder) sequence(n *yaml.Node, v reflect.Value, path string, rule fiel
 		} else {
 			d.wrong(n, path, what, "write its entries in [ ] or each on a line after -")
 		}
+		return
+	}
+	if len(n.Content) == 0 && rule.notEmpty {
+		d.wrong(n, path, name(path)+" is empty", "write at least one entry, or remove the key")
 		return
 	}
 	// An empty list stays apart from one that was not written.

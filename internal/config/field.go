@@ -12,6 +12,7 @@ import (
 type fieldRule struct {
 	required         bool
 	mayBeEmpty       bool // minLength=0
+	notEmpty         bool // minItems=1
 	enum             []string
 	minimum, maximum *int64
 }
@@ -48,6 +49,8 @@ func ruleOf(tag string) fieldRule {
 			r.required = true
 		case "minLength":
 			r.mayBeEmpty = value == "0"
+		case "minItems":
+			r.notEmpty = value == "1"
 		case "enum":
 			r.enum = append(r.enum, value)
 		case "minimum", "maximum":

@@ -15,7 +15,7 @@ type File struct {
 	// Rules on trial: what they would refuse is let pass, logged and counted. A token on plain HTTP is never proxied.
 	Observe []string `yaml:"observe" jsonschema:"enum=transport,enum=host,enum=path,enum=method,enum=headers,enum=cors,enum=cross_site,enum=token,enum=expired,enum=issuer,enum=audience,enum=scopes,enum=binding,enum=replay,enum=revoked,enum=rate"`
 	// Names that requests may carry. One without a port matches any port. Default: the names in the certificates.
-	Hosts []string `yaml:"hosts"`
+	Hosts []string `yaml:"hosts" jsonschema:"minItems=1"`
 	// Networks (CIDR) whose Forwarded and X-Forwarded-* headers are believed. Default: none.
 	TrustedProxies []string `yaml:"trusted_proxies"`
 	// Checks, by id, of the weaknesses that this file opens on purpose.
@@ -54,7 +54,7 @@ type File struct {
 // where certificates come from.
 type TLSFile struct {
 	// Certificate files, chosen by the name that the client asks for; the first is the default.
-	Certificates []CertificateFile `yaml:"certificates"`
+	Certificates []CertificateFile `yaml:"certificates" jsonschema:"minItems=1"`
 	// Certificates from an ACME authority, for every name of hosts.
 	ACME *ACMEFile `yaml:"acme"`
 	// Certificates from a development CA of this machine's own.
@@ -118,7 +118,7 @@ type UpstreamFile struct {
 // TokensFile is the tokens section.
 type TokensFile struct {
 	// Where a token may be: header, or cookie:NAME. Default: header.
-	Sources []string `yaml:"sources"`
+	Sources []string `yaml:"sources" jsonschema:"minItems=1"`
 	// Clock skew allowed for exp, nbf and iat, at most 5m. Default: 30s.
 	Leeway *Duration `yaml:"leeway"`
 	// Longest token. Default: 8KiB.
@@ -143,7 +143,7 @@ type TokenIssuerFile struct {
 	// Values of aud that are meant for this service; a token needs one of them.
 	Audiences []string `yaml:"audiences"`
 	// Algorithms that its tokens may use. Default: RS256, PS256, ES256 and EdDSA, or HS256 with secret_file.
-	Algorithms []Algorithm `yaml:"algorithms"`
+	Algorithms []Algorithm `yaml:"algorithms" jsonschema:"minItems=1"`
 	// URL of its key set: https, or http on loopback.
 	JWKSURL string `yaml:"jwks_url"`
 	// Whether its key set is found through its metadata document.
@@ -157,7 +157,7 @@ type TokenIssuerFile struct {
 	// Claims that must be there. Default: exp, iss, aud, sub.
 	Require []string `yaml:"require"`
 	// Accepted typ headers. Default: at+jwt and JWT.
-	Types []string `yaml:"types"`
+	Types []string `yaml:"types" jsonschema:"minItems=1"`
 	// Longest life of a token, from iat and from now. Default: 1h.
 	MaxLifetime *Duration `yaml:"max_lifetime"`
 }
@@ -167,13 +167,13 @@ type RouteFile struct {
 	// Exact path, which covers a trailing slash too, or a path that ends in /* and covers all below.
 	Path string `yaml:"path" jsonschema:"required"`
 	// Allowed methods; GET includes HEAD. Default: all.
-	Methods []string `yaml:"methods"`
+	Methods []string `yaml:"methods" jsonschema:"minItems=1"`
 	// Whether requests need no token here.
 	Public bool `yaml:"public"`
 	// Scopes that a token must have, all of them.
 	Scopes []string `yaml:"scopes"`
 	// Issuers whose tokens are good here. Default: all.
-	Issuers []string `yaml:"issuers"`
+	Issuers []string `yaml:"issuers" jsonschema:"minItems=1"`
 	// As tokens.binding, for this route.
 	Binding string `yaml:"binding" jsonschema:"enum=off,enum=optional,enum=required"`
 	// Whether a token is good for one request only.
@@ -185,11 +185,11 @@ type RouteFile struct {
 // CORSFile is the cross-origin policy.
 type CORSFile struct {
 	// Origins that may read answers, exact, as https://app.example.com.
-	Origins []string `yaml:"origins" jsonschema:"required"`
+	Origins []string `yaml:"origins" jsonschema:"required,minItems=1"`
 	// Whether cookies and client certificates may go along.
 	Credentials bool `yaml:"credentials"`
 	// Methods that a preflight allows. Default: GET, HEAD and POST, which need none.
-	Methods []string `yaml:"methods"`
+	Methods []string `yaml:"methods" jsonschema:"minItems=1"`
 	// Request headers that a preflight allows.
 	RequestHeaders []string `yaml:"request_headers"`
 	// Answer headers that scripts may read.
@@ -261,7 +261,7 @@ type ClientFile struct {
 	// Scopes that it may have.
 	Scopes []string `yaml:"scopes"`
 	// Grants that it may use. Default: client_credentials.
-	Grants []string `yaml:"grants" jsonschema:"enum=client_credentials,enum=password,enum=refresh_token"`
+	Grants []string `yaml:"grants" jsonschema:"enum=client_credentials,enum=password,enum=refresh_token,minItems=1"`
 	// Whether it may introspect and revoke the tokens of others.
 	Introspect bool `yaml:"introspect"`
 }

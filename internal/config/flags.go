@@ -35,6 +35,12 @@ func (f Flags) onlyUpstream() bool {
 // override notes that a flag wrote the value at a path, and forgets what the
 // file had below it.
 func (b *builder) override(flag, path string) {
+	b.forget(path)
+	b.at[path] = Position{Flag: flag}
+}
+
+// forget drops what the file had at a path and below.
+func (b *builder) forget(path string) {
 	for p := range b.at {
 		if below(p, path) {
 			delete(b.at, p)
@@ -45,7 +51,6 @@ func (b *builder) override(flag, path string) {
 			delete(b.bad, p)
 		}
 	}
-	b.at[path] = Position{Flag: flag}
 }
 
 // parent notes that a flag made the thing around its value, if the file has none.
@@ -68,9 +73,6 @@ func (b *builder) apply(f Flags) {
 	b.listFlag("--host", "hosts", f.Hosts, &b.file.Hosts)
 	b.plainFlag("--store", "store", f.Store, &b.file.Store)
 	b.plainFlag("--mode", "mode", f.Mode, &b.file.Mode)
-	if f.Mode != "" && f.Mode != "enforce" && f.Mode != "observe" {
-		b.wrong("mode", "mode cannot be "+quoted(f.Mode), "write enforce or observe")
-	}
 	if f.LogFormat != "" {
 		b.file.Log = orNew(b.file.Log)
 		b.plainFlag("--log-format", "log.format", f.LogFormat, &b.file.Log.Format)
@@ -124,6 +126,8 @@ func (b *builder) certificateFlags(f Flags) {
 	if f.DevCert {
 		b.parent("--dev-cert", "tls")
 		b.override("--dev-cert", "tls.dev")
+		b.forget("tls.certificates")
+		b.forget("tls.acme")
 		t.Dev, t.ACME, t.Certificates = true, nil, nil
 	}
 	if f.Cert == "" && f.Key == "" {
@@ -135,6 +139,8 @@ func (b *builder) certificateFlags(f Flags) {
 	}
 	b.parent(flag, "tls")
 	b.override(flag, "tls.certificates")
+	b.forget("tls.acme")
+	t.Certificates, t.ACME = nil, nil
 	if f.DevCert {
 		b.wrong("tls.certificates", "a certificate file and a development certificate are both given", "write either --dev-cert, or --cert and --key")
 	}
@@ -146,8 +152,8 @@ func (b *builder) certificateFlags(f Flags) {
 	default:
 		b.at["tls.certificates[0].cert"] = Position{Flag: "--cert"}
 		b.at["tls.certificates[0].key"] = Position{Flag: "--key"}
-		t.Certificates, t.ACME = []CertificateFile{{Cert: f.Cert, Key: f.Key}}, nil
-		t.Dev = t.Dev && f.DevCert
+		t.Certificates = []CertificateFile{{Cert: f.Cert, Key: f.Key}}
+		t.Dev = f.DevCert
 	}
 }
 
@@ -171,15 +177,16 @@ func (b *builder) upstreamFlags(f Flags) {
 
 func (b *builder) issuerFlags(f Flags) {
 	flag := ""
-	for name, given := range map[string]bool{
-		"--jwks": f.JWKS != "", "--issuer": f.Issuer != "",
-		"--audience": len(f.Audiences) > 0, "--algorithm": len(f.Algorithms) > 0,
-	} {
-		if given && (flag == "" || name < flag) {
-			flag = name
-		}
-	}
-	if flag == "" {
+	switch {
+	case f.JWKS != "":
+		flag = "--jwks"
+	case f.Issuer != "":
+		flag = "--issuer"
+	case len(f.Audiences) > 0:
+		flag = "--audience"
+	case len(f.Algorithms) > 0:
+		flag = "--algorithm"
+	default:
 		return
 	}
 	b.file.Tokens = orNew(b.file.Tokens)
@@ -202,6 +209,9 @@ func (b *builder) issuerFlags(f Flags) {
 	}
 	if f.JWKS == "" {
 		return
+	}
+	for _, key := range []string{".jwks_url", ".discovery", ".jwks_file", ".secret_file"} {
+		b.forget(path + key)
 	}
 	is.JWKSURL, is.JWKSFile, is.SecretFile, is.Discovery = "", "", "", false
 	if strings.Contains(f.JWKS, "://") {

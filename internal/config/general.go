@@ -85,20 +85,3 @@ func (b *builder) storeURL(raw string) {
 		b.wrong("store", fmt.Sprintf("store has the scheme %s", quoted(scheme)), instead)
 	}
 }
-
-// risks hands over the accepted risks, and warns of those that open nothing.
-func (b *builder) risks() {
-	for i, id := range b.file.AcceptRisk {
-		path := index("accept_risk", i)
-		switch {
-		case id == "":
-		case slices.Contains(b.file.AcceptRisk[:i], id):
-			b.wrong(path, fmt.Sprintf("risk %s is named twice", quoted(id)), "remove one of them")
-		case !b.needed[id]:
-			b.warn(path, fmt.Sprintf("nothing in this configuration opens %s", id), "remove it, so that it cannot open later by accident")
-			b.out.Guard.AcceptRisk = append(b.out.Guard.AcceptRisk, id)
-		default:
-			b.out.Guard.AcceptRisk = append(b.out.Guard.AcceptRisk, id)
-		}
-	}
-}

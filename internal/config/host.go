@@ -18,9 +18,6 @@ func (b *builder) hosts() {
 	switch {
 	case b.written("hosts"):
 		b.out.Guard.Hosts = b.hostList("hosts", b.file.Hosts)
-		if len(b.file.Hosts) == 0 {
-			b.wrong("hosts", "hosts is empty, so that every request would be refused", "write the names that clients use, or remove the key to take those of the certificates")
-		}
 	case t.Dev != nil:
 		b.out.Guard.Hosts = []string{"localhost", "127.0.0.1", "[::1]"}
 	case len(t.Certificates) > 0 && len(b.out.Guard.Hosts) == 0:
@@ -28,6 +25,9 @@ func (b *builder) hosts() {
 		b.wrong("hosts", "hosts is missing, and the certificates carry no exact name to take", "write hosts: [api.example.com]")
 	case t.ACME != nil:
 		b.wrong("hosts", "hosts is missing, so that ACME has no name to get a certificate for", "write hosts: [api.example.com]")
+	}
+	if !b.written("hosts") && len(b.out.Guard.Hosts) == 0 {
+		b.bad["hosts"] = true // told above, or where the certificate is missing
 	}
 	b.out.AdminHosts = b.hostList("admin_hosts", b.file.AdminHosts)
 	names := make([]string, 0, len(b.out.Guard.Hosts))
@@ -69,7 +69,6 @@ func (b *builder) hostList(path string, hosts []string) []string {
 	for i, h := range hosts {
 		if instead, err := checkHost(h); err != nil {
 			b.wrong(index(path, i), fmt.Sprintf("%s is no host: %v", quoted(h), err), instead)
-			continue
 		}
 		list = append(list, strings.ToLower(h))
 	}

@@ -50,7 +50,10 @@ func or(s, fallback string) string {
 // issuerName settles url and audience.
 func (b *builder) issuerName(f *IssuerFile) {
 	out := &b.out.Issuer
-	out.URL = f.URL
+	out.URL, out.Audience = f.URL, f.Audience
+	if f.Audience == "" {
+		b.bad["issuer.audience"] = true // follows from url, if that is good
+	}
 	if f.URL == "" {
 		if !f.Enabled {
 			return
@@ -123,9 +126,6 @@ func (b *builder) issuerTimes(f *IssuerFile) {
 			b.wrong("issuer."+t.key, t.key+" is under a second", fmt.Sprintf("write one like %s", short(t.fallback)))
 		}
 	}
-	if out.AccessTTL > 24*time.Hour {
-		b.risk("issuer.access_ttl", "jwt.long-lived", "access_ttl is over 24h, so that a stolen token would be good for days", "write 5m")
-	}
 	if out.RefreshTTL < out.AccessTTL {
 		b.wrong("issuer.refresh_ttl", "refresh_ttl is shorter than access_ttl", "write a longer one, like 24h")
 	}
@@ -165,7 +165,11 @@ func (b *builder) clients(list []ClientFile) {
 		if strings.ContainsFunc(c.ID, func(r rune) bool { return r <= ' ' || r >= 0x7f || r == ':' }) {
 			b.wrong(path+".id", fmt.Sprintf("client id %s has a space, a colon or a letter outside ASCII", quoted(c.ID)), "write letters, digits and -._~")
 		}
-		b.scopes(path+".scopes", c.Scopes)
+		for j, s := range c.Scopes {
+			if strings.ContainsFunc(s, func(r rune) bool { return r <= ' ' || r >= 0x7f || r == '"' || r == '\\' }) {
+				b.wrong(index(path+".scopes", j), fmt.Sprintf("%s is no scope", quoted(s)), "write each scope as an entry of its own, without spaces (RFC 6749 §3.3)")
+			}
+		}
 		out := Client{ID: c.ID, Scopes: c.Scopes, Grants: c.Grants, Introspect: c.Introspect}
 		if out.Grants == nil {
 			out.Grants = []string{"client_credentials"}

@@ -57,9 +57,6 @@ func (b *builder) certificateSource(t *TLSFile) {
 	var given []string
 	if b.written("tls.certificates") {
 		given = append(given, "certificates")
-		if t.Certificates != nil && len(t.Certificates) == 0 {
-			b.wrong("tls.certificates", "certificates names none", "write certificates: [{cert: FILE, key: FILE}]")
-		}
 	}
 	if b.written("tls.acme") && (t.ACME != nil || b.bad["tls.acme"]) {
 		given = append(given, "acme")
@@ -68,7 +65,7 @@ func (b *builder) certificateSource(t *TLSFile) {
 		given = append(given, "dev")
 	}
 	switch {
-	case b.bad["tls"]:
+	case b.bad["tls"] || b.bad["tls.certificates"]:
 	case len(given) == 0 && b.haveFile:
 		b.wrong("tls", "nothing says where the certificate comes from", "write tls: {certificates: [{cert: FILE, key: FILE}]}, tls: {acme: {email: ADDRESS}} or, for development, tls: {dev: true}")
 	case len(given) == 0:

@@ -7,19 +7,33 @@ import (
 	"strings"
 )
 
+// noPassword refuses a user name or password in a URL, before any other message
+// could repeat it.
+func (b *builder) noPassword(path, raw string) {
+	_, rest, _ := strings.Cut(raw, "://")
+	if i := strings.IndexAny(rest, "/?#"); i >= 0 {
+		rest = rest[:i]
+	}
+	if strings.Contains(rest, "@") {
+		b.wrong(path, name(path)+" holds a user name or password, which logs would show", "write it without what stands before the @")
+	}
+}
+
 // parseURL reads an absolute URL with a host. Messages never repeat one: it may
 // hold a password.
 func (b *builder) parseURL(path, raw string) *url.URL {
 	u, err := url.Parse(raw)
 	switch {
+	case !strings.Contains(raw, ":/"):
+		b.wrong(path, name(path)+" has no scheme", "write one like https://app.example.com")
 	case err != nil || strings.ContainsAny(raw, " \t\\"):
-		b.wrong(path, name(path)+" is no URL", "write one like https://id.example.com/path")
+		b.wrong(path, name(path)+" is no URL", "write one like https://app.example.com")
 	case u.Scheme == "" || u.Opaque != "":
-		b.wrong(path, name(path)+" has no scheme", "write one like https://id.example.com/path")
+		b.wrong(path, name(path)+" has no scheme", "write one like https://app.example.com")
 	case u.User != nil:
 		b.wrong(path, name(path)+" holds a user name or password, which logs would show", "write it without what stands before the @")
 	case u.Host == "" && u.Scheme != "unix":
-		b.wrong(path, name(path)+" has no host", "write one like https://id.example.com/path")
+		b.wrong(path, name(path)+" has no host", "write one like https://app.example.com")
 	case u.Fragment != "" || strings.Contains(raw, "#"):
 		b.wrong(path, name(path)+" has a fragment", "write it without # and what follows")
 	case !goodPort(u):
