@@ -28,7 +28,7 @@ cors:
   credentials: true
   methods: [GET]
   request_headers: [Authorization]
-rate_limit: {auth_failures: 60000000/m}
+rate_limit: {auth_failures: 1000000/s}
 store: "bolt://%[11]s/state.db"
 log: {format: json, level: %[12]s}
 `

@@ -98,6 +98,9 @@ func (b *bed) load(ctx context.Context, r row, p proxy, accessLog bool) (sample,
 	timed, cancel := context.WithTimeout(ctx, b.opts.Warm)
 	warm := clients.run(timed, cycle(st.good[:1]), 200, 0)
 	cancel()
+	if r.kind == many { // the row is about tokens that were seen before
+		warm.add(clients.run(ctx, once(st.good[:manyTokens]), 200, 0))
+	}
 	if warm.failures() > 0 {
 		return sample{}, fmt.Errorf("while warming up: %v; it wrote: %s", &warm, proc.tail)
 	}
