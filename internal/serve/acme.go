@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/caddyserver/certmagic"
+	acmez "github.com/mholt/acmez/v3/acme"
 	"go.uber.org/zap"
 )
 
@@ -131,11 +132,23 @@ func (a *acme) account(addrs challengeAddrs) *account {
 		TrustedRoots: a.from.CA,
 		ListenHost:   host, AltTLSALPNPort: port, AltHTTPPort: plainPort,
 		DisableHTTPChallenge: addrs.plain == nil || plainHost != host,
+		NewAccountFunc:       a.contact,
 		Logger:               a.logger,
 	})
 	acc.config.Issuers = []certmagic.Issuer{acc.issuer}
 	acc.silent.Issuers = acc.config.Issuers
 	return acc
+}
+
+// contact writes the configured address into a new account, or none. Left alone,
+// certmagic takes the name of its own file for an address ("default") when two
+// hosts are obtained at once without one, and the CA refuses the account.
+func (a *acme) contact(_ context.Context, _ *certmagic.ACMEIssuer, account acmez.Account) (acmez.Account, error) {
+	account.Contact = nil
+	if a.from.Email != "" {
+		account.Contact = []string{"mailto:" + a.from.Email}
+	}
+	return account, nil
 }
 
 // manage begins to obtain and renew. It does not wait for a certificate.
