@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/base64"
 	"encoding/json"
+	"net/netip"
 	"strings"
 	"time"
 )
@@ -50,6 +51,15 @@ func RequestIDFrom(ctx context.Context) string {
 		return x.id
 	}
 	return ""
+}
+
+// ClientFrom returns the client's address for the request that ctx belongs to:
+// the connection's peer, or what trusted proxies say. The zero Addr is unknown.
+func ClientFrom(ctx context.Context) netip.Addr {
+	if x, ok := ctx.Value(exchangeKey{}).(*exchange); ok {
+		return x.client
+	}
+	return netip.Addr{}
 }
 
 // payloadSegment is the middle part of a compact token: its claims as

@@ -229,6 +229,9 @@ func (g *Guard) Wrap(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		x := &exchange{guard: g, policy: g.policy.Load(), r: r, now: g.now(), id: newRequestID(), peer: peerAddr(r)}
 		x.client = x.peer
+		if len(x.policy.trusted) > 0 && x.peerTrusted() {
+			x.believeClient()
+		}
 		x.answer.init(x, w)
 		x.w = &x.answer
 		defer x.finish()
@@ -241,7 +244,7 @@ func (g *Guard) Wrap(next http.Handler) http.Handler {
 		case x.preflighted:
 			x.w.WriteHeader(http.StatusNoContent)
 		case x.local != nil:
-			x.local.ServeHTTP(x.w, x.r)
+			x.local.ServeHTTP(x.w, x.r.WithContext(context.WithValue(r.Context(), exchangeKey{}, x)))
 		default:
 			x.serve(next)
 		}

@@ -10,6 +10,7 @@ import (
 
 	"github.com/wiretight/wiretight/guard"
 	"github.com/wiretight/wiretight/internal/config"
+	"github.com/wiretight/wiretight/internal/revocation"
 	"github.com/wiretight/wiretight/internal/store"
 )
 
@@ -87,7 +88,7 @@ func revoke(cmd *cobra.Command, cfg *config.Config, req revokeRequest) error {
 		return errors.New("no guard is running here, and its store would be in its memory")
 	}
 	return withStore(cmd.Context(), cfg, func(s store.Store) error {
-		return guard.Revoke(cmd.Context(), s, req.revocation(), time.Now(), guard.Retention(cfg.Guard))
+		return revocation.Put(cmd.Context(), s, req.revocation(), time.Now(), guard.Retention(cfg.Guard))
 	})
 }
 

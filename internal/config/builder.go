@@ -206,9 +206,9 @@ func (b *builder) pair(path, certFile, keyFile string) *tls.Certificate {
 	b.private(path+".key", keyFile)
 	pair, err := tls.X509KeyPair(certPEM, keyPEM)
 	if err != nil {
-		at := path + ".cert"
-		if bytes.Contains(certPEM, []byte("-----BEGIN CERTIFICATE-----")) {
-			at = path + ".key"
+		at := path + ".key"
+		if block, _ := pem.Decode(certPEM); block == nil || block.Type != "CERTIFICATE" {
+			at = path + ".cert"
 		}
 		b.wrong(at, "certificate and key cannot be used: "+strings.TrimPrefix(err.Error(), "tls: "), "name a PEM certificate, leaf first, and its unencrypted PEM key")
 		return nil

@@ -4,6 +4,8 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"reflect"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -12,6 +14,7 @@ import (
 
 	"github.com/wiretight/wiretight/guard"
 	"github.com/wiretight/wiretight/internal/config"
+	"github.com/wiretight/wiretight/internal/keyset"
 )
 
 // TestMistakes holds every message to its golden file: each mistake of a file
@@ -260,6 +263,42 @@ func TestUnneededRiskWarns(t *testing.T) {
 	if len(c.Warnings) != 1 || !strings.HasPrefix(c.Warnings[0], "w.yaml:7:15: ") {
 		t.Errorf("got warnings %q, want one at w.yaml:7:15", c.Warnings)
 	}
+}
+
+func localKeys() *keyset.Source { return keyset.NewLocal(nil) }
+
+// TestEnumsAreTheGuards holds the names in the tags, which the schema needs, to
+// those that the guard knows.
+func TestEnumsAreTheGuards(t *testing.T) {
+	t.Parallel()
+	for key, want := range map[string][]string{"observe": names(guard.Rules()), "accept_risk": guard.Risks()} {
+		f, ok := reflect.TypeFor[config.File]().FieldByNameFunc(func(n string) bool {
+			f, _ := reflect.TypeFor[config.File]().FieldByName(n)
+			return f.Tag.Get("yaml") == key
+		})
+		if !ok {
+			t.Fatalf("got no key %s", key)
+		}
+		var got []string
+		for part := range strings.SplitSeq(f.Tag.Get("jsonschema"), ",") {
+			if name, ok := strings.CutPrefix(part, "enum="); ok {
+				got = append(got, name)
+			}
+		}
+		slices.Sort(got)
+		slices.Sort(want)
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", key, diff)
+		}
+	}
+}
+
+func names(rules []guard.Rule) []string {
+	list := make([]string, len(rules))
+	for i, r := range rules {
+		list[i] = string(r)
+	}
+	return list
 }
 
 func TestLocate(t *testing.T) {

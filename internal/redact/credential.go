@@ -1,9 +1,6 @@
 package redact
 
-import (
-	"encoding/base64"
-	"strings"
-)
+import "strings"
 
 // schemes are those of which the credential is one word.
 var schemes = []string{"bearer", "dpop", "basic"}
@@ -102,12 +99,29 @@ func isCredential(scheme, value string) bool {
 	return len(value) > len("authentication") || !notCredentials[strings.ToLower(value)]
 }
 
-// isBasic tells whether value is, or may well be, base64 of name:password.
+// isBasic tells whether value is, or may well be, base64 of name:password, in
+// either alphabet (RFC 4648 §4, §5).
 func isBasic(value string) bool {
-	plain := strings.NewReplacer("-", "+", "_", "/").Replace(strings.TrimRight(unescape(value), "="))
-	decoded, err := base64.RawStdEncoding.DecodeString(plain)
-	if err == nil && strings.IndexByte(string(decoded), ':') >= 0 {
-		return true
+	bits, count := uint32(0), 0
+	for i := 0; i < len(value); {
+		c, size := decodeAt(value, i)
+		switch c {
+		case '+':
+			c = '-'
+		case '/':
+			c = '_'
+		}
+		digit, ok := base64Digit(c)
+		if !ok { // padding
+			break
+		}
+		bits, count, i = bits<<6|uint32(digit), count+6, i+size
+		if count >= 8 {
+			count -= 8
+			if byte(bits>>count) == ':' {
+				return true
+			}
+		}
 	}
 	return isRandom(value)
 }

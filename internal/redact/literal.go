@@ -13,12 +13,15 @@ const partMin = 16
 // and Pratt: each character is looked at once, whatever came before.
 type literal struct {
 	text string
+	// more is set when the text is the beginning or middle of a longer one,
+	// whose next piece begins right behind it.
+	more bool
 	// border[i] is the length of the longest proper prefix of text[:i+1] that
 	// is a suffix of it too.
 	border []int32
 }
 
-func newLiteral(text string) literal {
+func newLiteral(text string, more bool) literal {
 	border := make([]int32, len(text))
 	for i, n := 1, int32(0); i < len(text); i++ {
 		for n > 0 && text[i] != text[n] {
@@ -29,7 +32,7 @@ func newLiteral(text string) literal {
 		}
 		border[i] = n
 	}
-	return literal{text: text, border: border}
+	return literal{text: text, more: more, border: border}
 }
 
 // next returns how much of the text is there after one more character.
@@ -49,10 +52,11 @@ func literals(secrets []string) []literal {
 	var found []literal
 	seen := make(map[string]bool)
 	add := func(text string) {
-		for _, piece := range pieces(text) {
+		cut := pieces(text)
+		for i, piece := range cut {
 			if !seen[piece] {
 				seen[piece] = true
-				found = append(found, newLiteral(piece))
+				found = append(found, newLiteral(piece, i < len(cut)-1))
 			}
 		}
 	}

@@ -154,6 +154,9 @@ func tokenEnd(s string, from int) (end int, found bool) {
 
 // isToken tells whether all of s is a JWT.
 func isToken(s string) bool {
+	if !strings.HasPrefix(s, "eyJ") {
+		return false
+	}
 	end, found := tokenEnd(s, 0)
 	return found && end == len(s)
 }

@@ -63,21 +63,22 @@ type value struct {
 
 // value masks a value, in the form that its first character tells.
 func (m *masker) value(v value) bool {
+	if v.encoded && strings.HasPrefix(m.s[v.from:], "%22") {
+		v.from += len("%22")
+	}
 	open, slashes := v.from, 0
 	for open < len(m.s) && m.s[open] == '\\' && slashes < backslashesMax {
 		open, slashes = open+1, slashes+1
 	}
-	switch first := m.s[v.from]; {
+	switch {
 	case strings.HasPrefix(m.s[v.from:], Redacted) && endsValue(m.s, v.from+len(Redacted)):
 		return m.pass(v.from + len(Redacted))
-	case first == '[' || first == '{':
-		return m.bracketed(v.from)
+	case v.from < len(m.s) && strings.IndexByte("[{", m.s[v.from]) >= 0:
+		return m.bracketed(v.from, v.plain)
 	case v.plain && v.kind == header:
 		return m.line(v.from, v.quote)
 	case open < len(m.s) && (m.s[open] == '"' || m.s[open] == '\''):
 		return m.quoted(open, slashes)
-	case v.encoded && strings.HasPrefix(m.s[v.from:], "%22"):
-		v.from += len("%22")
 	}
 	end := bareEnd(m.s, v.from, v.encoded)
 	switch {
@@ -141,12 +142,12 @@ func closes(run, slashes int) bool {
 	return run%2 == 0
 }
 
-// bracketed masks a list or object, in JSON or as fmt prints them.
-func (m *masker) bracketed(from int) bool {
+// bracketed masks a list or object, in JSON or, plain, as fmt prints them.
+func (m *masker) bracketed(from int, plain bool) bool {
 	end := bracketEnd(m.s, from)
 	text := Redacted
 	switch {
-	case !strings.HasPrefix(strings.TrimLeft(m.s[from+1:min(end, from+1+spacesMax)], " \t\r\n"), `"`):
+	case plain || !strings.HasPrefix(strings.TrimLeft(m.s[from+1:min(end, from+1+spacesMax)], " \t\r\n"), `"`):
 	case m.s[from] == '[':
 		text = `["` + Redacted + `"]`
 	default:
@@ -189,7 +190,7 @@ func bracketEnd(s string, from int) int {
 
 // endsValue tells whether what follows at i can follow a whole value.
 func endsValue(s string, i int) bool {
-	return i == len(s) || strings.IndexByte(" \t\r\n,;.)}]\\\"'`&<>", s[i]) >= 0
+	return i == len(s) || s[i] <= ' ' || strings.IndexByte(",;.)}]\\\"'`&<>%", s[i]) >= 0
 }
 
 // line masks to the end of the line, or of the quotes that the line is in.

@@ -1,7 +1,5 @@
 package redact
 
-import "slices"
-
 // holdMax is how much of a stream is held back at most, in bytes, until it is
 // known whether it is a token. Candidates that grow longer are taken for one.
 const holdMax = 64 << 10
@@ -28,6 +26,9 @@ type stream struct {
 	raw       lane
 	resolved  lane
 
+	// redacted is set when nothing came out since the last find: finds side by
+	// side are shown as one.
+	redacted bool
 	// swallowing is set after a find; dot is then the length of a dot at the
 	// start of held that is part of the token only if more follows.
 	swallowing bool
@@ -102,6 +103,7 @@ func (s *stream) take(out, piece []byte) []byte {
 		if !s.swallowing && len(s.held) == 0 {
 			n := s.ordinary(piece)
 			out = append(out, piece[:n]...)
+			s.redacted = s.redacted && n == 0
 			if piece = piece[n:]; len(piece) == 0 {
 				break
 			}
@@ -133,8 +135,8 @@ func (s *stream) step(out []byte, c byte) []byte {
 	if s.swallowing {
 		return s.swallow(out, false)
 	}
-	if s.raw.feed(s.literals, c, 1) {
-		return s.redact(out, isTokenChar(c))
+	if hit := s.raw.feed(s.literals, c, 1); hit != none {
+		return s.redact(out, hit == whole && isTokenChar(c))
 	}
 	s.undecoded++
 	return s.resolve(out, false)
@@ -149,16 +151,20 @@ func (s *stream) resolve(out []byte, final bool) []byte {
 			break
 		}
 		s.undecoded -= size
-		if s.resolved.feed(s.literals, c, uint8(size)) {
-			rest := slices.Clone(s.held[len(s.held)-s.undecoded:])
-			return s.again(s.redact(out, isTokenChar(c)), rest)
+		if hit := s.resolved.feed(s.literals, c, uint8(size)); hit != none {
+			var buf restBuf
+			rest := buf[:copy(buf[:], s.held[len(s.held)-s.undecoded:])]
+			return s.again(s.redact(out, hit == whole && isTokenChar(c)), rest)
 		}
+	}
+	if s.undecoded == 0 {
+		s.resolved.join(&s.raw)
 	}
 	keep := max(s.raw.pending, s.resolved.pending+s.undecoded)
 	if keep > holdMax {
 		return s.redact(out, true)
 	}
-	return s.release(out, len(s.held)-s.start-keep)
+	return s.release(out, max(0, len(s.held)-s.start-keep))
 }
 
 // redact replaces all that is held.
@@ -167,12 +173,17 @@ func (s *stream) redact(out []byte, swallow bool) []byte {
 	s.raw.reset()
 	s.resolved.reset()
 	s.swallowing, s.dot = swallow, 0
+	if s.redacted {
+		return out
+	}
+	s.redacted = true
 	return append(out, Redacted...)
 }
 
 // release lets go of n bytes.
 func (s *stream) release(out []byte, n int) []byte {
 	out = append(out, s.held[s.start:s.start+n]...)
+	s.redacted = s.redacted && n == 0
 	s.start += n
 	s.held, s.start = compact(s.held, s.start)
 	return out
@@ -192,12 +203,21 @@ func (s *stream) swallow(out []byte, final bool) []byte {
 		case c == '.' && s.dot == 0:
 			s.dot = size
 		default:
-			rest := slices.Clone(s.held)
-			s.held, s.dot, s.swallowing = s.held[:0], 0, false
-			return s.again(out, rest)
+			return s.spit(out)
 		}
 	}
 	return out
+}
+
+// restBuf holds what can be left over: a dot and a begun escape.
+type restBuf [2 * escapeMax]byte
+
+// spit ends the swallowing and takes back what was not swallowed.
+func (s *stream) spit(out []byte) []byte {
+	var buf restBuf
+	rest := buf[:copy(buf[:], s.held)]
+	s.held, s.dot, s.swallowing = s.held[:0], 0, false
+	return s.again(out, rest)
 }
 
 // again takes back bytes, a few at most, that turned out not to belong to what
@@ -215,31 +235,42 @@ func (s *stream) finish(out []byte) []byte {
 		out = s.swallow(out, true)
 	}
 	if s.swallowing { // a dot at the very end
-		rest := slices.Clone(s.held)
-		s.held, s.dot, s.swallowing = s.held[:0], 0, false
-		out = s.again(out, rest)
+		out = s.spit(out)
 	}
 	out = s.resolve(out, true)
 	return s.release(out, len(s.held)-s.start)
 }
 
-// feed takes the next character, written in size bytes, and tells whether a
-// secret is complete.
-func (l *lane) feed(literals []literal, c byte, size uint8) bool {
+// hit is what a lane has found.
+type hit uint8
+
+const (
+	none hit = iota
+	// piece is a literal of which more may follow.
+	piece
+	whole
+)
+
+// feed takes the next character, written in size bytes, and tells what is
+// complete with it.
+func (l *lane) feed(literals []literal, c byte, size uint8) hit {
 	if l.shape.feed(c) {
-		return true
+		return whole
 	}
 	count := l.shape.pending
 	for i := range literals {
 		n := literals[i].next(l.matched[i], c)
 		if n == len(literals[i].text) {
-			return true
+			if literals[i].more {
+				return piece
+			}
+			return whole
 		}
 		l.matched[i] = n
 		count = max(count, n)
 	}
 	l.keep(count, size)
-	return false
+	return none
 }
 
 // keep notes the size of a character and forgets all but the last count.
@@ -251,6 +282,30 @@ func (l *lane) keep(count int, size uint8) {
 		l.start++
 	}
 	l.sizes, l.start = compact(l.sizes, l.start)
+}
+
+// join takes over the candidates of the raw lane of which l has missed the
+// beginning, because it ended what l took for an escape. From there on they may
+// be written with escapes.
+func (l *lane) join(raw *lane) {
+	count := 0
+	if raw.shape.pending > l.shape.pending {
+		l.shape, count = raw.shape, raw.shape.pending
+	}
+	for i, n := range raw.matched {
+		if n > l.matched[i] {
+			l.matched[i] = n
+			count = max(count, n)
+		}
+	}
+	// Their first characters are not among the sizes. What is held may then
+	// be a few bytes more than needed, never less.
+	for missing := count - (len(l.sizes) - l.start); missing > 0; missing-- {
+		l.sizes = append(l.sizes, 1)
+		copy(l.sizes[l.start+1:], l.sizes[l.start:])
+		l.sizes[l.start] = 1
+		l.pending++
+	}
 }
 
 func (l *lane) reset() {

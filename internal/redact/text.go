@@ -21,7 +21,7 @@ type Text struct {
 
 // NewText keeps a copy of secret. The caller may clear its own.
 func NewText[S ~string | ~[]byte](secret S) Text {
-	kept := []byte(secret)
+	kept := append([]byte{}, secret...)
 	return Text{secret: func() []byte { return kept }}
 }
 

@@ -20,6 +20,12 @@ const answerWait = 900 * time.Millisecond
 // noeviction, without which the store refuses to work. Expiry follows the
 // server's clock or the writer's, whichever keeps the record longer.
 //
+// A user of the server needs no more than
+//
+//	~wiretight:* &wiretight:changed +get +mget +set +del +exists +scan +time
+//	+xadd +xrange +xrevrange +eval +evalsha +publish +subscribe +unsubscribe
+//	+hello +ping +info +select +client
+//
 // While the server does not answer, calls fail at once and it is asked again
 // several times a second.
 type Valkey struct {

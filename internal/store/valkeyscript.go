@@ -11,6 +11,7 @@ const (
 )
 
 // replaceScript compares and swaps, and logs the change. A script is atomic.
+// The message may fail, because watchers look at the log without it too.
 // ARGV: 1 has an old, 2 old, 3 has a value, 4 the stored form, 5 lifetime in
 // ms by the writer's clock (0: for ever), 6 expiry in ms, 7 key, 8 channel.
 const replaceScript = `
@@ -32,7 +33,7 @@ else
 end
 ` + logFunction + `
 log(KEYS[2], ARGV[7])
-redis.call('PUBLISH', ARGV[8], ARGV[7])
+redis.pcall('PUBLISH', ARGV[8], ARGV[7])
 return 1`
 
 // logFunction appends an entry whose number follows the last one's.

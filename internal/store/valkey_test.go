@@ -1,0 +1,486 @@
+package store_test
+
+import (
+	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"math/big"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/wiretight/wiretight/internal/store"
+	"github.com/wiretight/wiretight/internal/store/storetest"
+)
+
+const (
+	// back is how soon service returns after the store.
+	back = 5 * time.Second
+	// patience is how long a call may take when the server is gone: the one
+	// second that is promised, and something for a loaded machine.
+	patience = 1500 * time.Millisecond
+)
+
+func openURL(t testing.TB, url string) store.Store {
+	s, err := store.Open(context.Background(), url, nil)
+	return opened(t, s, err)
+}
+
+func consumeOnce(s store.Store, key string) error {
+	return s.Replace(context.Background(), key, nil, []byte{}, time.Now().Add(time.Hour))
+}
+
+// refusesQuickly wants each call to fail, and in time.
+func refusesQuickly(t *testing.T, s store.Store, limit time.Duration) {
+	t.Helper()
+	for name, call := range map[string]func() error{
+		"Replace": func() error { return consumeOnce(s, "refused") },
+		"Get":     func() error { _, err := s.Get(t.Context(), "k"); return err },
+		"List":    func() error { return s.List(t.Context(), "", func(store.Record) bool { return true }) },
+		"Ping":    func() error { return s.Ping(t.Context()) },
+	} {
+		began := time.Now()
+		err := call()
+		if err == nil || errors.Is(err, store.ErrNotFound) || errors.Is(err, store.ErrConflict) {
+			t.Errorf("%s without a server: got %v, want an error that says so", name, err)
+		}
+		if took := time.Since(began); took > limit {
+			t.Errorf("%s without a server took %v, want at most %v", name, took, limit)
+		}
+	}
+}
+
+func returns(t *testing.T, s store.Store) {
+	t.Helper()
+	storetest.Eventually(t, back, func() bool { return s.Ping(t.Context()) == nil })
+}
+
+func TestValkeyAbsentAtStart(t *testing.T) {
+	t.Parallel()
+	port := freePort(t)
+	began := time.Now()
+	s := openURL(t, fmt.Sprintf("redis://127.0.0.1:%d", port))
+	if took := time.Since(began); took > 100*time.Millisecond {
+		t.Errorf("Open without a server took %v, want it not to wait", took)
+	}
+	refusesQuickly(t, s, patience)
+	c := storetest.Watch(t, s, "")
+	server := &server{t: t, port: port}
+	server.start()
+	returns(t, s)
+	if err := consumeOnce(s, "jti"); err != nil {
+		t.Errorf("Replace after the server came: got %v, want nil", err)
+	}
+	c.Reaches(t, back, map[string]string{"jti": ""})
+}
+
+func TestValkeyRestart(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	server := startServer(t, "--appendonly", "yes", "--appendfsync", "always", "--appenddirname", "aof", "--dir", dir)
+	s, other := openURL(t, server.URL()), openURL(t, fmt.Sprintf("redis://%s/1", server.Address()))
+	c := storetest.Watch(t, other, "r:")
+	for _, key := range []string{"r:a", "r:b"} {
+		if err := consumeOnce(s, key); err != nil {
+			t.Fatal(err)
+		}
+	}
+	c.Reaches(t, back, map[string]string{"r:a": "", "r:b": ""})
+	server.kill()
+	refusesQuickly(t, s, patience)
+	server.start()
+	returns(t, s)
+	returns(t, other)
+	if err := consumeOnce(s, "r:a"); !errors.Is(err, store.ErrConflict) {
+		t.Errorf("replay over a restart: got %v, want %v", err, store.ErrConflict)
+	}
+	if err := s.Replace(t.Context(), "r:b", []byte{}, nil, time.Time{}); err != nil {
+		t.Fatal(err)
+	}
+	if err := consumeOnce(s, "r:c"); err != nil {
+		t.Fatal(err)
+	}
+	c.Reaches(t, back, map[string]string{"r:a": "", "r:c": ""})
+}
+
+// TestValkeyHangs stops the server without closing its connections.
+func TestValkeyHangs(t *testing.T) {
+	t.Parallel()
+	server := startServer(t)
+	s := openURL(t, server.URL())
+	c := storetest.Watch(t, s, "")
+	if err := consumeOnce(s, "jti"); err != nil {
+		t.Fatal(err)
+	}
+	c.Reaches(t, back, map[string]string{"jti": ""})
+	server.signal(syscall.SIGSTOP)
+	began := time.Now()
+	if err := consumeOnce(s, "other"); err == nil {
+		t.Error("Replace on a server that hangs: got nil, want an error")
+	}
+	if took := time.Since(began); took > patience {
+		t.Errorf("first Replace on a server that hangs took %v, want at most %v", took, patience)
+	}
+	refusesQuickly(t, s, 200*time.Millisecond)
+	n, since := c.Synced(), time.Now()
+	storetest.Eventually(t, back, func() bool { return time.Since(since) > time.Second })
+	if got := c.Synced(); got != n {
+		t.Errorf("synced while the server hangs: got %d more, want none", got-n)
+	}
+	server.signal(syscall.SIGCONT)
+	returns(t, s)
+	if err := consumeOnce(s, "jti"); !errors.Is(err, store.ErrConflict) {
+		t.Errorf("replay after the server hung: got %v, want %v", err, store.ErrConflict)
+	}
+	storetest.Eventually(t, back, func() bool { return c.Synced() > n })
+}
+
+// TestValkeyCallerGivesUp wants a caller's short deadline to be the caller's
+// matter, not a reason to take the store out of service.
+func TestValkeyCallerGivesUp(t *testing.T) {
+	t.Parallel()
+	server := startServer(t)
+	s := openURL(t, server.URL())
+	returns(t, s)
+	for range 50 {
+		ctx, cancel := context.WithTimeout(t.Context(), 30*time.Microsecond)
+		_ = s.Ping(ctx)
+		cancel()
+		if err := s.Ping(t.Context()); err != nil {
+			t.Fatalf("Ping after another caller gave up: got %v, want nil", err)
+		}
+	}
+}
+
+// TestValkeyLost empties the server: what watchers have heard stays.
+func TestValkeyLost(t *testing.T) {
+	t.Parallel()
+	server := startServer(t)
+	s := openURL(t, server.URL())
+	c := storetest.Watch(t, s, "r:")
+	for i := range 20 {
+		if err := consumeOnce(s, fmt.Sprintf("r:%d", i)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	storetest.Eventually(t, back, func() bool { return len(c.Records()) == 20 })
+	server.must("FLUSHALL")
+	n := c.Synced()
+	storetest.Eventually(t, back, func() bool { return c.Synced() > n+2 })
+	for i := range 40 {
+		if err := consumeOnce(s, fmt.Sprintf("r:new:%d", i)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	storetest.Eventually(t, back, func() bool { return len(c.Records()) == 60 })
+	server.kill()
+	server.start() // without its state again
+	returns(t, s)
+	n = c.Synced()
+	storetest.Eventually(t, back, func() bool { return c.Synced() > n+2 })
+	if got := len(c.Records()); got != 60 || c.Deleted() != 0 {
+		t.Errorf("after the server lost its state: got %d records and %d deletions, want 60 and 0", got, c.Deleted())
+	}
+	// What is deleted on purpose is still noticed.
+	if err := consumeOnce(s, "r:last"); err != nil {
+		t.Fatal(err)
+	}
+	storetest.Eventually(t, back, func() bool { return len(c.Records()) == 61 })
+	if err := s.Replace(t.Context(), "r:last", []byte{}, nil, time.Time{}); err != nil {
+		t.Fatal(err)
+	}
+	storetest.Eventually(t, back, func() bool { return len(c.Records()) == 60 && c.Deleted() == 1 })
+}
+
+// TestValkeyNewLog has another log in the place of the one that is followed,
+// and a record gone with the old one: that is a loss, not a deletion.
+func TestValkeyNewLog(t *testing.T) {
+	t.Parallel()
+	server := startServer(t)
+	s := openURL(t, fmt.Sprintf("redis://%s", server.Address()))
+	for _, key := range []string{"r:stays", "r:goes"} {
+		if err := consumeOnce(s, key); err != nil {
+			t.Fatal(err)
+		}
+	}
+	c := storetest.Watch(t, s, "r:")
+	c.Reaches(t, back, map[string]string{"r:stays": "", "r:goes": ""})
+	server.must(`EVAL "redis.call('DEL','wiretight:r:r:goes','wiretight:log') redis.call('XADD','wiretight:log','1-1','k','x') return 1" 0`)
+	n := c.Synced()
+	storetest.Eventually(t, back, func() bool { return c.Synced() > n+2 })
+	c.Reaches(t, back, map[string]string{"r:stays": "", "r:goes": ""})
+}
+
+// TestValkeyLogWithinEpoch wants a deletion to be noticed whose entry was cut
+// from a log that is otherwise the same.
+func TestValkeyLogWithinEpoch(t *testing.T) {
+	t.Parallel()
+	server := startServer(t)
+	s := openURL(t, fmt.Sprintf("redis://%s", server.Address()))
+	for _, key := range []string{"r:stays", "r:goes"} {
+		if err := consumeOnce(s, key); err != nil {
+			t.Fatal(err)
+		}
+	}
+	c := storetest.Watch(t, s, "r:")
+	c.Reaches(t, back, map[string]string{"r:stays": "", "r:goes": ""})
+	// All in one step: delete, log something else, cut all that came before.
+	server.must(`EVAL "redis.call('DEL','wiretight:r:r:goes') local e=redis.call('XREVRANGE','wiretight:log','+','-','COUNT',1)[1][1] local a,n=string.match(e,'(%d+)-(%d+)') redis.call('XADD','wiretight:log',a..'-'..(n+2),'k','x') redis.call('XTRIM','wiretight:log','MAXLEN',1) return 1" 0`)
+	c.Reaches(t, back, map[string]string{"r:stays": ""})
+}
+
+// TestValkeyUser has a user with only the rights that the documentation names,
+// and one that may not use channels, whose watchers must still be in time.
+func TestValkeyUser(t *testing.T) {
+	t.Parallel()
+	const rights = "~wiretight:* +get +mget +set +del +exists +scan +time +xadd +xrange +xrevrange +eval +evalsha " +
+		"+publish +subscribe +unsubscribe +hello +ping +info +select +client"
+	for name, test := range map[string]struct {
+		channels string
+		limit    time.Duration
+	}{
+		"push":         {"&wiretight:changed", 250 * time.Millisecond},
+		"without push": {"", time.Second},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			server := startServer(t)
+			server.must("ACL SETUSER least on >pw resetchannels " + rights + " " + test.channels)
+			url := fmt.Sprintf("redis://least:pw@%s/1", server.Address())
+			s, other := openURL(t, url), openURL(t, url)
+			c := storetest.Watch(t, other, "r:")
+			storetest.Eventually(t, back, func() bool { return c.Synced() > 0 })
+			if test.channels != "" {
+				storetest.Eventually(t, back, func() bool { return subscribed(server) })
+			}
+			var worst time.Duration
+			for i := range 5 {
+				key := fmt.Sprintf("r:%d", i)
+				began := time.Now()
+				if err := consumeOnce(s, key); err != nil {
+					t.Fatal(err)
+				}
+				storetest.Eventually(t, back, func() bool { _, ok := c.Records()[key]; return ok })
+				worst = max(worst, time.Since(began))
+				if err := s.Replace(t.Context(), key, []byte{}, nil, time.Time{}); err != nil {
+					t.Fatal(err)
+				}
+			}
+			c.Reaches(t, back, map[string]string{})
+			if worst > test.limit {
+				t.Errorf("a change took %v to reach a watcher, want at most %v", worst, test.limit)
+			}
+			t.Logf("worst way of a change: %v", worst)
+		})
+	}
+}
+
+// subscribed says whether anybody listens to our channel.
+func subscribed(s *server) bool {
+	return s.must(`EVAL "return redis.call('PUBSUB','NUMSUB','wiretight:changed')[2]" 0`) != ":0"
+}
+
+// TestValkeyUnfit has servers that must not hold our records.
+func TestValkeyUnfit(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct {
+		name string
+		args []string
+		user string
+		want string
+	}{
+		{"evicts", []string{"--maxmemory", "100mb", "--maxmemory-policy", "allkeys-lru"}, "", "noeviction"},
+		{"evicts what expires", []string{"--maxmemory", "100mb", "--maxmemory-policy", "volatile-ttl"}, "", "noeviction"},
+		{"replica", []string{"--replicaof", "127.0.0.1 1"}, "", "READONLY"},
+		{"password missing", []string{"--requirepass", "right"}, "", "NOAUTH"},
+		{"password wrong", []string{"--requirepass", "right"}, ":hunter2@", "WRONGPASS"},
+		{"no such database", nil, "", "out of range"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			server := startServer(t, test.args...)
+			url := fmt.Sprintf("redis://%s%s/0", test.user, server.Address())
+			if test.want == "out of range" {
+				url = fmt.Sprintf("redis://%s/60000", server.Address())
+			}
+			s := openURL(t, url)
+			err := consumeOnce(s, "jti")
+			if err == nil || !strings.Contains(err.Error(), test.want) || strings.Contains(err.Error(), "hunter2") {
+				t.Errorf("Replace: got %v, want an error with %q and no password", err, test.want)
+			}
+			if err := s.Ping(t.Context()); err == nil {
+				t.Error("Ping: got nil, want an error")
+			}
+		})
+	}
+}
+
+// TestValkeyPromoted has a replica become the primary, and fall back.
+func TestValkeyPromoted(t *testing.T) {
+	t.Parallel()
+	server := startServer(t)
+	s := openURL(t, server.URL())
+	if err := consumeOnce(s, "a"); err != nil {
+		t.Fatal(err)
+	}
+	server.must("REPLICAOF 127.0.0.1 1")
+	if err := consumeOnce(s, "b"); err == nil {
+		t.Error("Replace on a replica: got nil, want an error")
+	}
+	server.must("REPLICAOF NO ONE")
+	returns(t, s)
+	if err := consumeOnce(s, "b"); err != nil {
+		t.Errorf("Replace after promotion: got %v, want nil", err)
+	}
+}
+
+func TestValkeyFull(t *testing.T) {
+	t.Parallel()
+	server := startServer(t)
+	s := openURL(t, server.URL())
+	if err := consumeOnce(s, "a"); err != nil {
+		t.Fatal(err)
+	}
+	server.must("CONFIG SET maxmemory 1mb")
+	for name, err := range map[string]error{"Replace": consumeOnce(s, "b"), "Ping": s.Ping(t.Context())} {
+		if !errors.Is(err, store.ErrFull) {
+			t.Errorf("%s without memory: got %v, want %v", name, err, store.ErrFull)
+		}
+	}
+	if _, err := s.Get(t.Context(), "b"); !errors.Is(err, store.ErrNotFound) {
+		t.Errorf("Get of what was refused: got %v, want %v", err, store.ErrNotFound)
+	}
+	if err := s.Replace(t.Context(), "a", []byte{}, nil, time.Time{}); err != nil {
+		t.Errorf("delete without memory: got %v, want nil", err)
+	}
+	server.must("CONFIG SET maxmemory 0")
+	returns(t, s)
+	if err := consumeOnce(s, "b"); err != nil {
+		t.Errorf("Replace with memory again: got %v, want nil", err)
+	}
+}
+
+// TestValkeyForeignRecord has another program write under our names.
+func TestValkeyForeignRecord(t *testing.T) {
+	t.Parallel()
+	server := startServer(t)
+	s := openURL(t, fmt.Sprintf("redis://%s", server.Address()))
+	server.must("SET wiretight:r:short x")
+	server.must("LPUSH wiretight:r:list x")
+	for _, key := range []string{"short", "list"} {
+		if r, err := s.Get(t.Context(), key); err == nil || errors.Is(err, store.ErrNotFound) {
+			t.Errorf("Get(%q): got %v, %v, want an error that is not %v", key, r, err, store.ErrNotFound)
+		}
+		if err := consumeOnce(s, key); err == nil {
+			t.Errorf("Replace(%q): got nil, want an error", key)
+		}
+	}
+}
+
+// TestValkeySpeaksNonsense has something else listen at the address.
+func TestValkeySpeaksNonsense(t *testing.T) {
+	t.Parallel()
+	for name, answer := range map[string]string{
+		"closes": "", "HTTP": "HTTP/1.1 400 Bad Request\r\n\r\n", "binary": "\x15\x03\x01\x00\x02\x02\x16", "silent": "-",
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			l, err := net.Listen("tcp", "127.0.0.1:0")
+			if err != nil {
+				t.Fatal(err)
+			}
+			go serveNonsense(l, answer)
+			t.Cleanup(func() { l.Close() })
+			refusesQuickly(t, openURL(t, "redis://"+l.Addr().String()), patience)
+		})
+	}
+}
+
+// serveNonsense gives each connection the same answer, or, for "-", none.
+func serveNonsense(l net.Listener, answer string) {
+	var silent []net.Conn
+	for {
+		c, err := l.Accept()
+		if err != nil {
+			break
+		}
+		if answer == "-" {
+			silent = append(silent, c)
+			continue
+		}
+		_, _ = c.Write([]byte(answer))
+		c.Close()
+	}
+	for _, c := range silent {
+		c.Close()
+	}
+}
+
+func TestValkeyTLS(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	cert, key := writeCertificate(t, dir, "server")
+	otherCA, _ := writeCertificate(t, dir, "other")
+	plain := freePort(t)
+	server := startServer(t, "--tls-port", fmt.Sprint(plain), "--tls-cert-file", cert, "--tls-key-file", key,
+		"--tls-auth-clients", "no", "--requirepass", "p/w")
+	address := fmt.Sprintf("127.0.0.1:%d", plain)
+
+	s := openURL(t, "rediss://:p%2Fw@"+address+"?ca="+cert)
+	if err := consumeOnce(s, "jti"); err != nil {
+		t.Errorf("Replace over TLS: got %v, want nil", err)
+	}
+	for name, url := range map[string]string{
+		"system roots": "rediss://:p%2Fw@" + address,
+		"another CA":   "rediss://:p%2Fw@" + address + "?ca=" + otherCA,
+		"another name": fmt.Sprintf("rediss://:p%%2Fw@localhost:%d?ca=%s", plain, cert),
+		"plain text":   "redis://:p%2Fw@" + address,
+		"TLS to plain": "rediss://:p%2Fw@" + server.Address() + "?ca=" + cert,
+	} {
+		if err := consumeOnce(openURL(t, url), "jti2"); err == nil || errors.Is(err, store.ErrConflict) {
+			t.Errorf("%s: got %v, want an error of the connection", name, err)
+		}
+	}
+}
+
+// writeCertificate makes a self-signed certificate for 127.0.0.1.
+func writeCertificate(t *testing.T, dir, name string) (certFile, keyFile string) {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	template := &x509.Certificate{
+		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: name},
+		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
+		IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}, IsCA: true, BasicConstraintsValid: true,
+		KeyUsage: x509.KeyUsageDigitalSignature | x509.KeyUsageCertSign,
+	}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	pkcs8, err := x509.MarshalPKCS8PrivateKey(key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	certFile, keyFile = filepath.Join(dir, name+".pem"), filepath.Join(dir, name+".key")
+	for file, block := range map[string]*pem.Block{
+		certFile: {Type: "CERTIFICATE", Bytes: der}, keyFile: {Type: "PRIVATE KEY", Bytes: pkcs8},
+	} {
+		if err := os.WriteFile(file, pem.EncodeToMemory(block), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return certFile, keyFile
+}
