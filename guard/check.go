@@ -518,4 +518,3 @@ func (c *checker) origin(at, o string) {
 		c.add(at, fmt.Sprintf("%q is not a port", u.Port()), "write a number from 1 to 65535")
 	}
 }
-

@@ -232,4 +232,3 @@ var (
 	ownCookieNames = []string{"__Host-refresh", "__Host-access", fingerprintCookie}
 	ownCookies     = set(ownCookieNames...)
 )
-

@@ -54,7 +54,7 @@ type revocations struct {
 
 	mu      sync.RWMutex
 	entries map[uint64]revocationEntry
-	all     int64             // tokens issued before this are revoked
+	all     int64                      // tokens issued before this are revoked
 	unsaved map[[32]byte]time.Duration // burns that the store has not taken yet
 
 	firstSync chan struct{}
