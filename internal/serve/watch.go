@@ -29,6 +29,10 @@ type Watcher struct {
 	Files func() []string
 	// Changed is called from Run, never twice at a time.
 	Changed func()
+	// Ready is called when the first look is over: every change after it is
+	// reported, so what is read from then on does not go stale unnoticed. May
+	// be nil.
+	Ready func()
 	// Settle is how long no file may change before Changed is called, so that
 	// certificate and key are both there. Zero: 200 ms. A change is reported
 	// after at most ten times this.
@@ -53,8 +57,11 @@ func (w Watcher) Run(ctx context.Context) {
 	defer attend(nil)
 	poll := time.NewTicker(w.Poll)
 	defer poll.Stop()
-	known := w.look()
 	attend(w.directories())
+	known := w.look()
+	if w.Ready != nil {
+		w.Ready()
+	}
 	var due <-chan time.Time
 	for {
 		select {

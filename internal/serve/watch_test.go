@@ -25,19 +25,11 @@ func watch(t *testing.T, poll time.Duration, files ...string) *watching {
 	w := &watching{note: make(chan struct{}, 64)}
 	ctx, cancel := context.WithCancel(t.Context())
 	done, looked := make(chan struct{}), make(chan struct{})
-	var once sync.Once
-	calls := 0
 	go func() {
 		defer close(done)
 		serve.Watcher{
-			Files: func() []string {
-				// The first call is the first look, the second asks for the
-				// directories: at the third, notices are being listened to.
-				if calls++; calls == 2 {
-					once.Do(func() { close(looked) })
-				}
-				return files
-			},
+			Files: func() []string { return files },
+			Ready: func() { close(looked) },
 			Changed: func() {
 				w.mu.Lock()
 				w.n++
