@@ -14,7 +14,8 @@ const partMin = 16
 type literal struct {
 	text string
 	// more is set when the text is the beginning or middle of a longer one,
-	// whose next piece begins right behind it.
+	// whose next piece begins right behind it. It is not set for tokens, as
+	// all of them that follows is swallowed.
 	more bool
 	// border[i] is the length of the longest proper prefix of text[:i+1] that
 	// is a suffix of it too.
@@ -51,23 +52,23 @@ func (l *literal) next(matched int, c byte) int {
 func literals(secrets []string) []literal {
 	var found []literal
 	seen := make(map[string]bool)
-	add := func(text string) {
+	add := func(text string, token bool) {
 		cut := pieces(text)
 		for i, piece := range cut {
 			if !seen[piece] {
 				seen[piece] = true
-				found = append(found, newLiteral(piece, i < len(cut)-1))
+				found = append(found, newLiteral(piece, !token && i < len(cut)-1))
 			}
 		}
 	}
 	for _, secret := range secrets {
 		signed, signature := parts(secret)
-		add(signed)
-		add(signature)
+		add(signed, true)
+		add(signature, true)
 		if signed == "" {
-			add(secret)
+			add(secret, false)
 			// A secret that itself holds what reads as an escape.
-			add(unescape(secret))
+			add(unescape(secret), false)
 		}
 	}
 	return found

@@ -29,7 +29,7 @@ const (
 )
 
 // feed takes the next character and tells whether the candidate is a JWT now.
-// The shape is then idle again.
+// The shape is then idle again, and pending is still the candidate's length.
 func (s *shape) feed(c byte) bool {
 	if s.state == shapeIdle { // the common case, kept apart and small
 		if c == 'e' {
@@ -39,7 +39,10 @@ func (s *shape) feed(c byte) bool {
 	}
 	next, found := s.next(c)
 	switch {
-	case found || next == shapeIdle:
+	case found:
+		s.state = shapeIdle
+		s.pending++
+	case next == shapeIdle:
 		*s = shape{}
 	case next == shapeE:
 		*s = shape{state: shapeE, pending: 1}

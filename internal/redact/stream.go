@@ -135,49 +135,60 @@ func (s *stream) step(out []byte, c byte) []byte {
 	if s.swallowing {
 		return s.swallow(out, false)
 	}
-	if hit := s.raw.feed(s.literals, c, 1); hit != none {
-		return s.redact(out, hit == whole && isTokenChar(c))
-	}
 	s.undecoded++
-	return s.resolve(out, false)
+	return s.resolve(out, c, s.raw.feed(s.literals, c, 1), false)
 }
 
 // resolve feeds the second lane with what can be decoded, then lets go of what
-// belongs to no candidate.
-func (s *stream) resolve(out []byte, final bool) []byte {
+// belongs to no candidate. The last byte is c, and found what the raw lane has
+// found with it.
+func (s *stream) resolve(out []byte, c byte, found hit, final bool) []byte {
 	for s.undecoded > 0 {
-		c, size, ok := decode(s.held[len(s.held)-s.undecoded:], final)
+		char, size, ok := decode(s.held[len(s.held)-s.undecoded:], final)
 		if !ok {
 			break
 		}
 		s.undecoded -= size
-		if hit := s.resolved.feed(s.literals, c, uint8(size)); hit != none {
-			var buf restBuf
-			rest := buf[:copy(buf[:], s.held[len(s.held)-s.undecoded:])]
-			return s.again(s.redact(out, hit == whole && isTokenChar(c)), rest)
+		also := s.resolved.feed(s.literals, char, uint8(size))
+		if also != none && found == none {
+			return s.redact(out, s.undecoded, also == whole && isTokenChar(char))
 		}
+		if also != none {
+			break
+		}
+	}
+	if found != none {
+		return s.redact(out, 0, found == whole && isTokenChar(c))
 	}
 	if s.undecoded == 0 {
 		s.resolved.join(&s.raw)
 	}
-	keep := max(s.raw.pending, s.resolved.pending+s.undecoded)
-	if keep > holdMax {
-		return s.redact(out, true)
+	if s.pending() > holdMax {
+		return s.redact(out, 0, true)
 	}
-	return s.release(out, max(0, len(s.held)-s.start-keep))
+	return s.release(out, len(s.held)-s.start-s.pending())
 }
 
-// redact replaces all that is held.
-func (s *stream) redact(out []byte, swallow bool) []byte {
+// pending returns how many bytes at the end of held belong to a candidate.
+func (s *stream) pending() int {
+	return min(len(s.held)-s.start, max(s.raw.pending, s.resolved.pending+s.undecoded))
+}
+
+// redact replaces all candidates. The last rest bytes come after the find and
+// are taken again.
+func (s *stream) redact(out []byte, rest int, swallow bool) []byte {
+	out = s.release(out, len(s.held)-s.start-s.pending())
+	var buf restBuf
+	again := buf[:copy(buf[:], s.held[len(s.held)-rest:])]
 	s.held, s.start, s.undecoded = s.held[:0], 0, 0
 	s.raw.reset()
 	s.resolved.reset()
 	s.swallowing, s.dot = swallow, 0
-	if s.redacted {
-		return out
+	if !s.redacted {
+		s.redacted = true
+		out = append(out, Redacted...)
 	}
-	s.redacted = true
-	return append(out, Redacted...)
+	return s.again(out, again)
 }
 
 // release lets go of n bytes.
@@ -237,7 +248,7 @@ func (s *stream) finish(out []byte) []byte {
 	if s.swallowing { // a dot at the very end
 		out = s.spit(out)
 	}
-	out = s.resolve(out, true)
+	out = s.resolve(out, 0, none, true)
 	return s.release(out, len(s.held)-s.start)
 }
 
@@ -246,31 +257,32 @@ type hit uint8
 
 const (
 	none hit = iota
-	// piece is a literal of which more may follow.
-	piece
+	// partial is a literal of which more may follow.
+	partial
 	whole
 )
 
 // feed takes the next character, written in size bytes, and tells what is
-// complete with it.
+// complete with it. After a find, the lane must be reset.
 func (l *lane) feed(literals []literal, c byte, size uint8) hit {
+	found := none
 	if l.shape.feed(c) {
-		return whole
+		found = whole
 	}
 	count := l.shape.pending
 	for i := range literals {
 		n := literals[i].next(l.matched[i], c)
-		if n == len(literals[i].text) {
-			if literals[i].more {
-				return piece
-			}
-			return whole
-		}
 		l.matched[i] = n
 		count = max(count, n)
+		if n == len(literals[i].text) && found != whole {
+			found = whole
+			if literals[i].more {
+				found = partial
+			}
+		}
 	}
 	l.keep(count, size)
-	return none
+	return found
 }
 
 // keep notes the size of a character and forgets all but the last count.
