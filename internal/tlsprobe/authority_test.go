@@ -67,7 +67,7 @@ func newCA(t testing.TB, by *authority, name string, mutate ...func(*x509.Certif
 	t.Helper()
 	template := x509.Certificate{
 		Subject: pkix.Name{CommonName: name}, IsCA: true, BasicConstraintsValid: true,
-		KeyUsage: x509.KeyUsageCertSign,
+		KeyUsage: x509.KeyUsageCertSign, NotBefore: time.Now().AddDate(-5, 0, 0),
 	}
 	for _, m := range mutate {
 		m(&template)

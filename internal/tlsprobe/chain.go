@@ -29,6 +29,8 @@ type Chain struct {
 	LifetimeOf int
 	// NameMatches says that the server's certificate covers Probe.ServerName.
 	NameMatches bool
+
+	rootSent bool // the last of Path is the trusted root
 }
 
 // Leaf returns the server's own certificate. ok is false when none came.
@@ -46,11 +48,12 @@ func (c Chain) WeakKeys() []Certificate {
 }
 
 // WeakSignatures lists the certificates whose weak signature matters. That of a
-// self-signed root does not, wherever it stands in the list; that of a
-// self-signed server's certificate is reported.
+// trusted or a self-signed root does not, wherever it stands in the list; that
+// of a self-signed server's certificate is reported.
 func (c Chain) WeakSignatures() []Certificate {
 	return c.relevant(func(i int, cert Certificate) bool {
-		return cert.WeakSignature() != "" && (i == 0 || !cert.SelfIssued())
+		root := c.rootSent && i == c.Path[len(c.Path)-1]
+		return cert.WeakSignature() != "" && !root && (i == 0 || !cert.SelfIssued())
 	})
 }
 
@@ -138,7 +141,7 @@ func (p *Probe) chain(ctx context.Context, v Version, name, avoid string) Chain 
 
 func (c *Chain) assess(host string, roots *x509.CertPool, now time.Time) {
 	j := judge(c.Certificates, roots, now)
-	c.Trust, c.TrustReason, c.Path = j.trust, j.reason, j.path
+	c.Trust, c.TrustReason, c.Path, c.rootSent = j.trust, j.reason, j.path, j.rootSent
 	c.NameMatches = c.Certificates[0].Matches(host)
 	if j.inTime {
 		// Whatever else was sent and has expired is not needed.
@@ -149,6 +152,9 @@ func (c *Chain) assess(host string, roots *x509.CertPool, now time.Time) {
 		if l := c.Certificates[i].Lifetime(now); l > c.Lifetime {
 			c.Lifetime, c.LifetimeOf = l, i
 		}
+	}
+	if c.Trust == Trusted && c.Lifetime < NotYetValid {
+		c.Trust, c.TrustReason = UnknownRoot, "the trusted root that the chain leads to has expired itself"
 	}
 }
 

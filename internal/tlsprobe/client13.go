@@ -13,6 +13,7 @@ import (
 // ticket is a NewSessionTicket with the secret that goes with it (RFC 8446 §4.6.1).
 type ticket struct {
 	suite    Suite
+	group    uint16 // of the session; asked for another, the server drops early data
 	psk      []byte
 	label    []byte
 	ageAdd   uint32
@@ -47,6 +48,7 @@ type client13 struct {
 	suite      suite13
 	state      func(typ byte, body, raw []byte) error
 	out        []byte
+	held       []byte // the last flight behind early data, until hurry
 	done       bool
 
 	secret        []byte // of the current stage of the schedule
@@ -63,6 +65,7 @@ type client13 struct {
 	earlyTaken   bool
 	tickets      []ticket
 	answer       []byte
+	unconfirmed  bool // the answer came while the last flight was held
 }
 
 func newClient13(goal goal, name string, list []Suite, now func() time.Time) *client13 {
@@ -74,7 +77,11 @@ func newClient13(goal goal, name string, list []Suite, now func() time.Time) *cl
 }
 
 func (c *client13) start() ([]byte, error) {
-	for _, g := range firstShares13 {
+	groups := firstShares13
+	if c.resume != nil {
+		groups = []uint16{c.resume.group}
+	}
+	for _, g := range groups {
 		pair, share, err := newKeyPair(g)
 		if err != nil {
 			return nil, err
@@ -176,6 +183,7 @@ func (c *client13) record(rec record) error {
 			return malformed("application data before the end of the handshake")
 		}
 		c.answer = append(c.answer, payload...)
+		c.unconfirmed = c.unconfirmed || c.held != nil
 		// Tickets come before the first answer or, in practice, not at all.
 		c.done = c.goal == goalTicket || len(c.answer) >= len("HTTP/1.1 200")
 		return nil
@@ -377,14 +385,25 @@ func (c *client13) onFinished(typ byte, body, raw []byte) error {
 	return c.finish()
 }
 
-// finish sends the client's last flight and moves to the application's keys.
+// hurry is called when the peer has been silent for long: it returns the flight
+// that was held back, once.
+func (c *client13) hurry() []byte {
+	held := c.held
+	c.held = nil
+	return held
+}
+
+// finish makes the client's last flight and moves to the application's keys.
+// Behind early data the flight is held back: whoever replays a first flight
+// cannot make it, and the answer to just that is wanted.
 func (c *client13) finish() error {
 	server := c.transcript // the traffic keys end at the server's Finished
+	var flight []byte
 	if c.early == nil {
-		c.out = append(c.out, frame(recordChangeCipherSpec, TLS12, []byte{1})...)
+		flight = frame(recordChangeCipherSpec, TLS12, []byte{1})
 	} else {
 		end := []byte{typeEndOfEarlyData, 0, 0, 0}
-		c.out = append(c.out, c.early.seal(recordHandshake, end)...)
+		flight = c.early.seal(recordHandshake, end)
 		c.transcript = append(slices.Clip(c.transcript), end...)
 	}
 	var last []byte
@@ -397,7 +416,7 @@ func (c *client13) finish() error {
 	}
 	last = append(last, typeFinished, 0, 0, byte(len(verify)))
 	last = append(last, verify...)
-	c.out = append(c.out, c.write.seal(recordHandshake, last)...)
+	flight = append(flight, c.write.seal(recordHandshake, last)...)
 	whole := slices.Concat(c.transcript, last)
 	if c.resumption, err = c.suite.derive(c.secret, "res master", whole); err != nil {
 		return err
@@ -407,7 +426,12 @@ func (c *client13) finish() error {
 		return err
 	}
 	c.state = c.onPostHandshake
-	if c.early == nil && len(c.request) > 0 {
+	if c.early != nil {
+		c.held = flight
+		return nil
+	}
+	c.out = append(c.out, flight...)
+	if len(c.request) > 0 {
 		c.out = append(c.out, c.write.seal(recordApplicationData, c.request)...)
 	}
 	return nil
@@ -424,7 +448,7 @@ func (c *client13) onPostHandshake(typ byte, body, _ []byte) error {
 	if len(c.tickets) == 8 { // the first are as good as any
 		return nil
 	}
-	t.suite, t.received = c.server.Suite, c.now()
+	t.suite, t.group, t.received = c.server.Suite, c.server.Group, c.now()
 	if t.psk, err = c.suite.expand(c.resumption, "resumption", nonce, c.suite.size()); err != nil {
 		return err
 	}

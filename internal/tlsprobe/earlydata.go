@@ -17,8 +17,12 @@ type EarlyData struct {
 	// MaxSize is max_early_data_size of the ticket, in bytes.
 	MaxSize uint32
 	// Status is that of the HTTP answer to the early request. Zero: none came.
-	// A 425 (RFC 8470 §5.2) is the right answer.
+	// A 425 (RFC 8470 §5.2) is a right answer.
 	Status int
+	// Unconfirmed says that the answer came before the client had finished the
+	// handshake: a replayed first flight is answered alike. A server that waits
+	// for the end of the handshake (RFC 8470 §3) cannot be replayed to.
+	Unconfirmed bool
 }
 
 // EarlyData makes a whole handshake to get a ticket, and, if that allows early
@@ -80,7 +84,7 @@ func (p *Probe) sendEarly(ctx context.Context, t *ticket, request []byte) EarlyD
 	c.hello.ALPN = []string{"http/1.1"}
 	c.resume, c.request = t, request
 	err := p.converse(ctx, c)
-	out := EarlyData{MaxSize: t.maxEarly, Status: httpStatus(c.answer)}
+	out := EarlyData{MaxSize: t.maxEarly, Status: httpStatus(c.answer), Unconfirmed: c.unconfirmed}
 	switch {
 	case c.earlyTaken && c.connected():
 		out.Outcome = accepted("%d bytes of early data were taken", len(request))

@@ -117,6 +117,12 @@ type talk interface {
 	feed(p []byte) (send []byte, done bool, err error)
 }
 
+// patient is a talk that holds something back for as long as the peer speaks.
+type patient interface {
+	// hurry returns what to send to a peer that has been silent, or nothing.
+	hurry() []byte
+}
+
 // parseAlert returns the alert in a record as an error, or nil for a warning
 // after which the handshake goes on.
 func parseAlert(p []byte) error {

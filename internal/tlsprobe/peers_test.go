@@ -174,3 +174,7 @@ func goServer(t testing.TB, config *tls.Config) string {
 	t.Cleanup(func() { s.Close(); <-done })
 	return l.Addr().String()
 }
+
+func certConfig(cert tls.Certificate) *tls.Config {
+	return &tls.Config{Certificates: []tls.Certificate{cert}}
+}

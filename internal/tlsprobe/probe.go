@@ -70,12 +70,9 @@ func (p *Probe) converse(ctx context.Context, t talk) error {
 		return dialError{err}
 	}
 	defer conn.Close()
-	if err := conn.SetDeadline(deadline); err != nil {
-		return dialError{err}
-	}
 	stop := context.AfterFunc(ctx, func() { conn.Close() })
 	defer stop()
-	err = carry(conn, t)
+	err = p.talk(conn, t, deadline)
 	if err != nil && ctx.Err() != nil && !silent(err) {
 		if errors.Is(ctx.Err(), context.DeadlineExceeded) && !time.Now().Before(deadline) {
 			return errSilent
@@ -85,11 +82,29 @@ func (p *Probe) converse(ctx context.Context, t talk) error {
 	return err
 }
 
-func carry(conn net.Conn, t talk) error {
+// talk carries t, and hurries it once when half of the time has gone in vain.
+func (p *Probe) talk(conn net.Conn, t talk, deadline time.Time) error {
 	out, err := t.start()
 	if err != nil {
 		return err
 	}
+	if q, ok := t.(patient); ok {
+		if err := conn.SetDeadline(deadline.Add(-p.timeout() / 2)); err != nil {
+			return dialError{err}
+		}
+		if err := carry(conn, t, out); !silent(err) {
+			return err
+		}
+		out = q.hurry()
+	}
+	if err := conn.SetDeadline(deadline); err != nil {
+		return dialError{err}
+	}
+	return carry(conn, t, out)
+}
+
+// carry sends out and feeds t until it is done or the connection ends.
+func carry(conn net.Conn, t talk, out []byte) error {
 	buf := make([]byte, 16<<10)
 	for {
 		if len(out) > 0 {

@@ -3,6 +3,7 @@ package tlsprobe
 import (
 	"bytes"
 	"crypto/x509"
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -47,6 +48,8 @@ type judgement struct {
 	reason string
 	// path indexes the certificates that matter, the server's first.
 	path []int
+	// rootSent says that the last of the path is the trusted root.
+	rootSent bool
 	// inTime says that the whole path, its root included, is valid now.
 	inTime bool
 }
@@ -72,16 +75,27 @@ func judge(sent []Certificate, roots *x509.CertPool, now time.Time) judgement {
 	}
 	opts := x509.VerifyOptions{Roots: roots, Intermediates: pool}
 	var last error
+	onlyTime := true
 	for i, at := range moments(sent, now) {
 		opts.CurrentTime = at
 		chains, err := parsed.Verify(opts)
 		if err == nil {
-			return judgement{trust: Trusted, reason: "a path leads to a trusted root", path: indexes(sent, chains[0]), inTime: i == 0}
+			path := indexes(sent, chains[0])
+			return judgement{
+				trust: Trusted, reason: "a path leads to a trusted root", path: path,
+				rootSent: len(path) == len(chains[0]), inTime: i < aboutNow,
+			}
 		}
 		last = err
+		var invalid x509.CertificateInvalidError
+		onlyTime = onlyTime && errors.As(err, &invalid) && invalid.Reason == x509.Expired
 	}
 	j := explain(sent, roots)
-	if j.trust == Trusted {
+	switch {
+	case j.trust == Trusted && onlyTime:
+		// There was no moment at which all were valid; the path's lifetime says so.
+		j.reason = "a path leads to a trusted root, apart from time"
+	case j.trust == Trusted:
 		j.trust, j.reason = Unacceptable, printable(last.Error())
 	}
 	return j
@@ -96,10 +110,13 @@ func parseX509(c Certificate) (*x509.Certificate, error) {
 	return x509.ParseCertificate(c.Raw)
 }
 
+// aboutNow is how many of the moments are now, give or take the clock's skew.
+const aboutNow = 3
+
 // moments lists the times worth asking for, now first. Every one costs a search
 // for a path, so there are few.
 func moments(sent []Certificate, now time.Time) []time.Time {
-	list := []time.Time{now, now.Add(clockSkew), now.Add(-clockSkew)}
+	list := []time.Time{now, now.Add(clockSkew), now.Add(-clockSkew)} // aboutNow of them
 	for _, c := range sent {
 		list = append(list, c.NotBefore, c.NotAfter)
 	}
