@@ -1,5 +1,7 @@
 package store
 
+import "time"
+
 // RedisURL is what the parser makes of a redis URL, for tests.
 func RedisURL(rawURL string) (address, user, password string, database int, tls bool, err error) {
 	e, err := parseRedisURL(rawURL)
@@ -11,3 +13,13 @@ var Unpack = unpack
 
 // Pack is pack, for tests.
 var Pack = pack
+
+// OpenPatient opens a Valkey that waits longer for answers than a guard may,
+// for tests of anything else on a machine that is busy.
+func OpenPatient(rawURL string) (*Valkey, error) {
+	at, err := parseRedisURL(rawURL)
+	if err != nil {
+		return nil, err
+	}
+	return dial(at, nil, 20*time.Second), nil
+}

@@ -84,7 +84,7 @@ func TestValkey(t *testing.T) {
 	storetest.Run(t, func(t *testing.T) storetest.Engine {
 		url := server.URL()
 		open := func() store.Store {
-			s, err := store.Open(t.Context(), url, nil)
+			s, err := store.OpenPatient(url)
 			return opened(t, s, err)
 		}
 		return storetest.Engine{Open: open, Shared: true, Persistent: true, Now: time.Now}

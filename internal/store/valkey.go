@@ -31,6 +31,7 @@ const answerWait = 900 * time.Millisecond
 type Valkey struct {
 	at      endpoint
 	now     func() time.Time
+	wait    time.Duration // answerWait
 	replace *valkey.Lua
 	probe   *valkey.Lua
 
@@ -55,18 +56,22 @@ func OpenValkey(ctx context.Context, rawURL string, now func() time.Time) (*Valk
 	if err != nil {
 		return nil, err
 	}
+	return dial(at, now, answerWait), nil
+}
+
+func dial(at endpoint, now func() time.Time, wait time.Duration) *Valkey {
 	if now == nil {
 		now = time.Now
 	}
 	v := &Valkey{
-		at: at, now: now,
+		at: at, now: now, wait: wait,
 		replace: valkey.NewLuaScript(replaceScript),
 		probe:   valkey.NewLuaScript(probeScript),
 		first:   make(chan struct{}), redial: make(chan struct{}, 1),
 		done: make(chan struct{}), ended: make(chan struct{}),
 	}
 	go v.tend()
-	return v, nil
+	return v
 }
 
 // Ping implements Store.
@@ -91,7 +96,7 @@ func (v *Valkey) ask(ctx context.Context, exchange func(context.Context, valkey.
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	limited, cancel := context.WithTimeout(ctx, answerWait)
+	limited, cancel := context.WithTimeout(ctx, v.wait)
 	defer cancel()
 	c, err := v.connected(limited)
 	if err != nil {

@@ -87,21 +87,25 @@ func (v *Valkey) options() valkey.ClientOption {
 		Password:            v.at.password,
 		SelectDB:            v.at.database,
 		TLSConfig:           v.at.tls,
-		Dialer:              net.Dialer{Timeout: answerWait, KeepAlive: time.Second},
-		ConnWriteTimeout:    answerWait,
+		Dialer:              net.Dialer{Timeout: v.wait, KeepAlive: time.Second},
+		ConnWriteTimeout:    v.wait,
 		ClientName:          "wiretight",
 		ClientSetInfo:       valkey.DisableClientSetInfo,
 		ReadBufferEachConn:  64 << 10,
 		WriteBufferEachConn: 64 << 10,
 		ForceSingleClient:   true,
 		DisableCache:        true,
-		DisableRetry:        true, // a Replace that was sent twice would answer that it lost
+		// Else a caller's deadline becomes the connection's, and ends the calls
+		// of others. A second connection would be dialled within it, too.
+		AlwaysPipelining:  true,
+		PipelineMultiplex: -1,
+		DisableRetry:      true, // a Replace that was sent twice would answer that it lost
 	}
 }
 
 // inspect makes sure that the server takes writes and never evicts.
 func (v *Valkey) inspect(c valkey.Client) error {
-	ctx, cancel := context.WithTimeout(context.Background(), answerWait)
+	ctx, cancel := context.WithTimeout(context.Background(), v.wait)
 	defer cancel()
 	info, err := c.Do(ctx, c.B().Info().Section("memory").Build()).ToString()
 	if err != nil {
