@@ -30,8 +30,8 @@ type answer struct {
 	closer  func() error // ends body
 	refusal bool         // the body was replaced by a refusal of our own
 
-	mu     sync.Mutex
-	hijack net.Conn
+	mu  sync.Mutex
+	cut func() // ends the connection to the client or to the upstream
 }
 
 func (a *answer) init(x *exchange, w http.ResponseWriter) { a.x, a.w = x, w }
@@ -129,19 +129,23 @@ func (a *answer) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	a.wrote, a.status = true, http.StatusSwitchingProtocols
 	a.x.flight.stream.Store(true)
 	_ = conn.SetDeadline(time.Time{})
-	watched := &watchedConn{Conn: conn, x: a.x}
-	a.mu.Lock()
-	a.hijack = conn
-	a.mu.Unlock()
-	return watched, rw, nil
+	a.severable(func() { _ = conn.Close() })
+	return &watchedConn{Conn: conn, x: a.x}, rw, nil
 }
 
-// sever closes a hijacked connection. Others end with their context.
+// severable notes what ends the exchange early.
+func (a *answer) severable(cut func()) {
+	a.mu.Lock()
+	a.cut = cut
+	a.mu.Unlock()
+}
+
+// sever ends the exchange early, where its context does not.
 func (a *answer) sever() {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if a.hijack != nil {
-		_ = a.hijack.Close()
+	if a.cut != nil {
+		a.cut()
 	}
 }
 

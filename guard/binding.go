@@ -20,12 +20,12 @@ const fingerprintCookie = "__Host-fingerprint"
 // proofWindow is how far a proof's iat may lie from now.
 const proofWindow = 60 * time.Second
 
-func decodeThumbprint(s string) (sum [sha256.Size]byte, ok bool) {
+func decodeThumbprint(s string) (sum thumbprint, ok bool) {
 	raw, err := base64.RawURLEncoding.Strict().DecodeString(s)
 	if err != nil || len(raw) != len(sum) {
 		return sum, false
 	}
-	return [sha256.Size]byte(raw), true
+	return thumbprint(raw), true
 }
 
 // checkBinding demands that the client proves to be the one that the token was
@@ -68,7 +68,7 @@ func (x *exchange) checkCertificate() string {
 		return "token is bound to a certificate, but the client showed none"
 	}
 	sum := sha256.Sum256(x.r.TLS.PeerCertificates[0].Raw)
-	if subtle.ConstantTimeCompare(sum[:], x.facts.thumbprint[:]) != 1 {
+	if subtle.ConstantTimeCompare(sum[:], x.thumbprint[:]) != 1 {
 		return "token is bound to another certificate"
 	}
 	return ""
@@ -81,7 +81,7 @@ func (x *exchange) checkFingerprint() string {
 		return "token is bound to a fingerprint cookie, but the request has " + map[bool]string{true: "none", false: "several"}[len(c) == 0]
 	}
 	sum := sha256.Sum256([]byte(c[0].Value))
-	if subtle.ConstantTimeCompare(sum[:], x.facts.thumbprint[:]) != 1 {
+	if subtle.ConstantTimeCompare(sum[:], x.thumbprint[:]) != 1 {
 		return "token is bound to another fingerprint cookie"
 	}
 	return ""
@@ -106,7 +106,7 @@ func (x *exchange) checkProof() *refusal {
 		Method:      x.r.Method,
 		URL:         "https://" + x.r.Host + x.path.encoded,
 		AccessToken: x.credential.raw,
-		JKT:         base64.RawURLEncoding.EncodeToString(x.facts.thumbprint[:]),
+		JKT:         base64.RawURLEncoding.EncodeToString(x.thumbprint[:]),
 		Window:      proofWindow,
 	}
 	if x.policy.dpopNonce {

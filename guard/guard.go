@@ -211,21 +211,25 @@ type exchange struct {
 	key        [32]byte
 	parsed     *token.Token // set when the token was not remembered
 	facts      facts
+	thumbprint thumbprint // of what the token is bound to
 	verified   bool
 	scopes     []string
 	proof      token.Proof
 
-	observed      []*refusal
-	answer        answer
-	flight        flight
-	upstreamStart time.Time
-	upstreamTook  time.Duration
+	observed     []*refusal
+	answer       answer
+	flight       flight
+	upstreamTook time.Duration
 }
 
 // Wrap protects next. Requests that pass reach next with their canonical path,
 // without the headers that a client may not set, and with the caller's claims
 // in the context (ClaimsFrom).
-func (g *Guard) Wrap(next http.Handler) http.Handler {
+func (g *Guard) Wrap(next http.Handler) http.Handler { return g.handler(next) }
+
+// handler puts requests to the rules, and those that pass to next, or where
+// that is nil to the upstreams.
+func (g *Guard) handler(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		x := &exchange{guard: g, policy: g.policy.Load(), r: r, now: g.now(), id: newRequestID(), peer: peerAddr(r)}
 		x.client = x.peer
@@ -245,8 +249,10 @@ func (g *Guard) Wrap(next http.Handler) http.Handler {
 			x.w.WriteHeader(http.StatusNoContent)
 		case x.local != nil:
 			x.local.ServeHTTP(x.w, x.r.WithContext(context.WithValue(r.Context(), exchangeKey{}, x)))
-		default:
+		case next != nil:
 			x.serve(next)
+		default:
+			x.relay()
 		}
 	})
 }

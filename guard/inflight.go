@@ -86,19 +86,22 @@ func (f *inflight) sweep(now time.Time) {
 
 // over says why a request must not go on.
 func (f *inflight) over(x *exchange, now time.Time) string {
+	if x.r.Context().Err() != nil {
+		return "client went away"
+	}
 	if idle := now.Sub(time.Unix(0, x.flight.active.Load())); idle > x.policy.idleStream {
 		return "nothing has moved for " + x.policy.idleStream.String()
 	}
 	if !x.flight.stream.Load() || !x.verified {
 		return ""
 	}
-	if x.facts.expiry != 0 && now.UnixNano() > x.facts.expiry+int64(x.issuer().policy.Leeway) && !x.policy.observes(RuleExpired) {
+	if x.facts.expiry != 0 && now.After(fromSeconds(x.facts.expiry).Add(x.issuer().policy.Leeway)) && !x.policy.observes(RuleExpired) {
 		return "token expired during the stream"
 	}
 	if x.policy.observes(RuleRevoked) {
 		return ""
 	}
-	return f.guard.revocations.revoked(&x.facts.ids, x.facts.issuedAt)
+	return f.guard.revocations.revoked(&x.facts.ids, x.issuedAt())
 }
 
 func (f *inflight) cutAll() {

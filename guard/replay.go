@@ -39,7 +39,7 @@ func checkReplay(x *exchange) *refusal {
 	id := t.Identity()
 	var until time.Time // no expiry: used up for ever
 	if x.facts.expiry != 0 {
-		until = fromNano(x.facts.expiry).Add(x.issuer().policy.Leeway + time.Second)
+		until = fromSeconds(x.facts.expiry).Add(x.issuer().policy.Leeway + time.Second)
 	}
 	return x.consume("once/"+hex.EncodeToString(id[:]), until, "token was used before, and the route takes it once")
 }

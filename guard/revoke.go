@@ -203,6 +203,10 @@ func (v *revocations) sweep(ctx context.Context) {
 	}
 }
 
+// issuedAt is the token's iat in Unix nanoseconds; 0, and so before
+// everything, if it has none.
+func (x *exchange) issuedAt() int64 { return int64(x.facts.issuedAt) * int64(time.Second) }
+
 // checkRevoked refuses revoked tokens, and every token while the copy of the
 // revocations is too old to be trusted.
 func checkRevoked(x *exchange) *refusal {
@@ -213,7 +217,7 @@ func checkRevoked(x *exchange) *refusal {
 		return x.challenged(&refusal{rule: RuleRevoked, kind: kindUnavailable, retryAfter: 5 * time.Second,
 			reason: "the store has not been heard of for " + x.policy.staleness.String()})
 	}
-	if reason := x.guard.revocations.revoked(&x.facts.ids, x.facts.issuedAt); reason != "" {
+	if reason := x.guard.revocations.revoked(&x.facts.ids, x.issuedAt()); reason != "" {
 		return x.challenged(&refusal{rule: RuleRevoked, kind: kindInvalidToken, reason: reason})
 	}
 	return nil

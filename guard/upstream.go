@@ -3,18 +3,15 @@ package guard
 import (
 	"context"
 	"crypto/tls"
-	"crypto/x509"
-	"errors"
-	"io"
-	"log"
 	"net"
 	"net/http"
-	"net/http/httputil"
 	"net/url"
 	"reflect"
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/wiretight/wiretight/internal/origin"
 )
 
 // upstream is an Upstream made ready.
@@ -30,8 +27,9 @@ type upstream struct {
 // transport holds the connections to one upstream. A reload that changes
 // nothing about the upstream keeps it.
 type transport struct {
-	http *http.Transport
-	h2c  *http.Transport // for gRPC over a plain connection; nil with TLS
+	direct *origin.Client  // HTTP/1.1 without TLS and without a request body
+	http   *http.Transport // everything else
+	h2c    *http.Transport // gRPC without TLS
 }
 
 const (
@@ -86,11 +84,23 @@ func newUpstream(c *Upstream, risks []string) (*upstream, error) {
 	switch u.scheme {
 	case "http":
 		u.transport.h2c = newTransport(clear)
+		u.transport.direct = origin.New(origin.Config{
+			Dial:          func(ctx context.Context) (net.Conn, error) { return dial(ctx, "tcp", hostPort(u.host)) },
+			HeaderTimeout: timeout, IdleTimeout: idleUpstream, MaxIdle: maxIdle, MaxHeader: maxAnswer,
+		})
 	case "h2c":
 		u.scheme = "http"
 		u.transport.http = newTransport(clear)
 	}
 	return u, nil
+}
+
+// hostPort adds the port that http stands for.
+func hostPort(host string) string {
+	if _, _, err := net.SplitHostPort(host); err == nil {
+		return host
+	}
+	return net.JoinHostPort(strings.Trim(host, "[]"), "80")
 }
 
 func dialUnix(path string) func(context.Context, string, string) (net.Conn, error) {
@@ -125,70 +135,17 @@ func (u *upstream) inherit(was *upstream) {
 
 func (u *upstream) closeIdle() {
 	u.transport.http.CloseIdleConnections()
+	if u.transport.direct != nil {
+		u.transport.direct.CloseIdle()
+	}
 	if u.transport.h2c != nil {
 		u.transport.h2c.CloseIdleConnections()
 	}
 }
 
-// RoundTrip sends a request that Rewrite has made, and measures the wait for
-// the answer's header.
-func (g *Guard) roundTrip(out *http.Request) (*http.Response, error) {
-	x := exchangeOf(out.Context())
-	up := x.route.upstream
-	t := up.transport.http
-	if up.transport.h2c != nil && isGRPC(out.Header) {
-		t = up.transport.h2c
-	}
-	x.upstreamStart = time.Now()
-	res, err := t.RoundTrip(out)
-	x.upstreamTook = time.Since(x.upstreamStart)
-	return res, err
-}
-
-type roundTripper func(*http.Request) (*http.Response, error)
-
-func (f roundTripper) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
-
 func isGRPC(h http.Header) bool {
 	ct := h["Content-Type"]
 	return len(ct) == 1 && strings.HasPrefix(ct[0], "application/grpc")
-}
-
-func exchangeOf(ctx context.Context) *exchange {
-	x, ok := ctx.Value(exchangeKey{}).(*exchange)
-	if !ok {
-		panic("guard: an upstream handler outside of a Guard")
-	}
-	return x
-}
-
-// Handler protects the configured upstreams.
-func (g *Guard) Handler() http.Handler {
-	return g.Wrap(&httputil.ReverseProxy{
-		Rewrite:        rewrite,
-		Transport:      roundTripper(g.roundTrip),
-		ModifyResponse: modifyUpgrade,
-		ErrorHandler:   upstreamFailed,
-		BufferPool:     &copyBuffers{},
-		ErrorLog:       log.New(io.Discard, "", 0), // each failure is in the request's own record
-	})
-}
-
-// rewrite makes the upstream's request from the canonical one.
-func rewrite(pr *httputil.ProxyRequest) {
-	x := exchangeOf(pr.In.Context())
-	up := x.route.upstream
-	pr.Out.URL.Scheme, pr.Out.URL.Host = up.scheme, up.host
-	pr.Out.URL.RawQuery, pr.Out.URL.ForceQuery = x.path.query, x.path.hasQuery && x.path.query == ""
-	pr.Out.Host = pr.In.Host
-	pr.Out.Trailer = nil
-	x.forwardAddress(pr.Out.Header)
-	acceptOnly(pr.Out.Header)
-	if err := x.forwardIdentity(pr.Out.Header, up); err != nil {
-		// Unreachable for a verified token; without an identity no upstream
-		// takes the request for somebody's.
-		x.removeToken(pr.Out.Header)
-	}
 }
 
 // acceptOnly offers the upstream no compression that the guard cannot look
@@ -218,59 +175,10 @@ func zeroWeight(parameter string) bool {
 	return ok && strings.Trim(q, "0.") == ""
 }
 
-// modifyUpgrade guards the header of a 101, which does not pass WriteHeader.
-func modifyUpgrade(res *http.Response) error {
-	x := exchangeOf(res.Request.Context())
-	x.flight.stream.Store(isStream(res))
-	if res.StatusCode == http.StatusSwitchingProtocols {
-		if reason := x.answer.guardHeader(res.Header, res.StatusCode); reason != "" {
-			return errors.New(reason)
-		}
-	}
-	return nil
-}
-
-// upstreamFailed answers when there is no answer to forward.
-func upstreamFailed(w http.ResponseWriter, r *http.Request, err error) {
-	x := exchangeOf(r.Context())
-	if x.answer.wrote {
-		panic(http.ErrAbortHandler)
-	}
-	f := &refusal{kind: kindBadGateway, reason: "upstream " + x.route.upstream.name + ": " + err.Error()}
-	var tooLarge *http.MaxBytesError
-	var timeout net.Error
-	var unknown x509.UnknownAuthorityError
-	switch {
-	case errors.As(err, &tooLarge):
-		f = &refusal{kind: kindTooLarge, reason: "request body over the limit"}
-	case x.flight.cut.Load() != "":
-		f = &refusal{rule: RuleExpired, kind: kindExpired, reason: x.flight.cut.Load()}
-	case r.Context().Err() != nil:
-		x.answer.aborted = "client went away"
-		panic(http.ErrAbortHandler)
-	case errors.As(err, &unknown):
-		f.reason += " (give its CA as upstreams.ca)"
-	case errors.As(err, &timeout) && timeout.Timeout():
-		f.kind = kindGatewayTimeout
-	}
-	x.answer.refused = f
-	f.write(w, r.Method, x.id)
-}
-
 // copyBuffers lends the buffers that bodies are copied through.
-type copyBuffers struct{ pool sync.Pool }
+var copyBuffers = sync.Pool{New: func() any { return new([copyBuffer]byte) }}
 
 const copyBuffer = 32 << 10
 
-func (b *copyBuffers) Get() []byte {
-	if p, ok := b.pool.Get().(*[copyBuffer]byte); ok {
-		return p[:]
-	}
-	return make([]byte, copyBuffer)
-}
-
-func (b *copyBuffers) Put(buf []byte) {
-	if len(buf) == copyBuffer {
-		b.pool.Put((*[copyBuffer]byte)(buf))
-	}
-}
+// takenDirectly reports whether the lean client can carry a request.
+func takenDirectly(out *http.Request) bool { return out.Body == nil && origin.Takes(out) }

@@ -93,7 +93,7 @@ func (x *exchange) issuer() *issuer { return x.policy.issuers[x.facts.issuer] }
 
 // verify fills x.facts, from memory or by looking at the token.
 func (x *exchange) verify() *refusal {
-	if x.guard.memory.get(&x.key, &x.facts) && x.facts.policy == x.policy.generation {
+	if x.guard.memory.get(&x.key, &x.facts, &x.thumbprint) && x.facts.policy == x.policy.generation {
 		if f, fresh := x.recall(); fresh {
 			return f
 		}
@@ -101,7 +101,7 @@ func (x *exchange) verify() *refusal {
 	if !x.route.public && x.guard.failures.exceeded(x.client, x.now) {
 		return &refusal{rule: RuleRate, kind: kindTooMany, retryAfter: x.guard.failures.retryAfter(x.client, x.now), reason: "too many refused tokens from " + x.client.String()}
 	}
-	t, f := x.policy.examine(x.r.Context(), x.credential.raw, x.now, &x.facts)
+	t, f := x.policy.examine(x.r.Context(), x.credential.raw, x.now, &x.facts, &x.thumbprint)
 	if f != nil {
 		if f.kind == kindInvalidToken && !x.route.public {
 			x.guard.failures.add(x.client, x.now)
@@ -118,7 +118,7 @@ func (x *exchange) verify() *refusal {
 		return nil
 	}
 	x.scopes = x.policy.scopes.get(scopes)
-	x.guard.memory.put(&x.facts)
+	x.guard.memory.put(&x.facts, &x.thumbprint)
 	return nil
 }
 
@@ -133,7 +133,7 @@ func (x *exchange) recall() (f *refusal, fresh bool) {
 	if generation != x.facts.generation {
 		return nil, false
 	}
-	c := token.Claims{Expiry: fromNano(x.facts.expiry), NotBefore: fromNano(x.facts.notBefore), IssuedAt: fromNano(x.facts.issuedAt)}
+	c := token.Claims{Expiry: fromSeconds(x.facts.expiry), NotBefore: fromSeconds(x.facts.notBefore), IssuedAt: fromSeconds(x.facts.issuedAt)}
 	if err := c.CheckTime(&iss.policy, x.now); err != nil {
 		return tokenRefusal(err), true
 	}
@@ -142,7 +142,7 @@ func (x *exchange) recall() (f *refusal, fresh bool) {
 }
 
 // examine parses and verifies raw in full and notes its facts.
-func (p *policy) examine(ctx context.Context, raw string, now time.Time, f *facts) (*token.Token, *refusal) {
+func (p *policy) examine(ctx context.Context, raw string, now time.Time, f *facts, tp *thumbprint) (*token.Token, *refusal) {
 	t, err := token.Parse(raw, p.limits)
 	if err != nil {
 		return nil, tokenRefusal(err)
@@ -173,18 +173,18 @@ func (p *policy) examine(ctx context.Context, raw string, now time.Time, f *fact
 	*f = facts{
 		issuer:     uint16(index),
 		generation: generation,
-		expiry:     toNano(t.Claims.Expiry),
-		notBefore:  toNano(t.Claims.NotBefore),
-		issuedAt:   toNano(t.Claims.IssuedAt),
+		expiry:     seconds(t.Claims.Expiry),
+		notBefore:  secondsUp(t.Claims.NotBefore),
+		issuedAt:   seconds(t.Claims.IssuedAt),
 		ids:        idsOf(t),
 		subject:    subjectHash(t.Claims.Issuer, t.Claims.Subject),
 	}
-	return t, f.bind(&t.Claims.Confirmation)
+	return t, f.bind(&t.Claims.Confirmation, tp)
 }
 
 // bind notes the token's confirmation. A token that asks for two of them is
 // refused: a remembered one could show only one.
-func (f *facts) bind(c *token.Confirmation) *refusal {
+func (f *facts) bind(c *token.Confirmation, tp *thumbprint) *refusal {
 	n := 0
 	for _, b := range []struct {
 		kind binding
@@ -197,7 +197,7 @@ func (f *facts) bind(c *token.Confirmation) *refusal {
 		if !ok {
 			return &refusal{rule: RuleBinding, kind: kindInvalidToken, reason: "cnf holds no SHA-256 thumbprint"}
 		}
-		f.bound, f.thumbprint = b.kind, sum
+		f.bound, *tp = b.kind, sum
 		n++
 	}
 	if n > 1 {
@@ -267,18 +267,28 @@ func checkScopes(x *exchange) *refusal {
 	return nil
 }
 
-func fromNano(n int64) time.Time {
+func fromSeconds(n uint32) time.Time {
 	if n == 0 {
 		return time.Time{}
 	}
-	return time.Unix(0, n)
+	return time.Unix(int64(n), 0)
 }
 
-func toNano(t time.Time) int64 {
+// seconds is t in whole Unix seconds, rounded down. What does not fit, as a
+// time after 2106, is the last second that does.
+func seconds(t time.Time) uint32 {
+	if t.IsZero() || t.Unix() <= 0 {
+		return 0
+	}
+	return uint32(min(t.Unix(), 1<<32-1))
+}
+
+// secondsUp is seconds, rounded up.
+func secondsUp(t time.Time) uint32 {
 	if t.IsZero() {
 		return 0
 	}
-	return t.UnixNano()
+	return seconds(t.Add(time.Second - 1))
 }
 
 // subjectHash is how a subject shows in logs: enough to follow one through a

@@ -82,6 +82,7 @@ func runGuard(ctx context.Context, file string, flags config.Flags, stderr io.Wr
 	for _, w := range cfg.Warnings {
 		logger.Warn(w)
 	}
+	go paceCollector(ctx)
 	d := &daemon{file: file, flags: flags, cfg: cfg, logger: logger, stderr: stderr}
 	defer d.close()
 	if err := d.start(ctx); err != nil {

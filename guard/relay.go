@@ -1,0 +1,304 @@
+package guard
+
+import (
+	"context"
+	"crypto/x509"
+	"errors"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptrace"
+	"net/textproto"
+	"strings"
+	"time"
+)
+
+// Handler protects the configured upstreams.
+func (g *Guard) Handler() http.Handler { return g.handler(nil) }
+
+// relay carries the exchange to its upstream and the answer back.
+func (x *exchange) relay() {
+	ctx, cancel := context.WithCancel(x.r.Context())
+	defer cancel()
+	x.guard.inflight.enter(x, cancel)
+	defer x.guard.inflight.leave(x)
+	out := x.outgoing(ctx)
+	res, err := x.roundTrip(ctx, out)
+	if err != nil {
+		x.upstreamFailed(err)
+		return
+	}
+	defer func() {
+		x.answer.severable(nil) // the connection may be another's from here on
+		_ = res.Body.Close()    // the answer is out, or cut
+	}()
+	x.flight.stream.Store(isStream(res))
+	if res.StatusCode == http.StatusSwitchingProtocols {
+		x.tunnel(ctx, out, res)
+		return
+	}
+	removeHops(res.Header)
+	h := x.w.Header()
+	for name, values := range res.Header {
+		h[name] = values
+	}
+	announced := announceTrailers(h, res.Trailer)
+	x.w.WriteHeader(res.StatusCode)
+	if err := x.copyBody(res); err != nil {
+		if x.answer.aborted == "" {
+			x.answer.aborted = err.Error()
+		}
+		panic(http.ErrAbortHandler) // the client must not take it for the end
+	}
+	x.copyTrailers(h, res, announced)
+}
+
+// outgoing makes the upstream's request from the canonical one. It takes over
+// the header, which has nothing left to tell us.
+func (x *exchange) outgoing(ctx context.Context) *http.Request {
+	h := x.r.Header
+	upgrade := isWebSocket(x.r)
+	trailers := hasToken(h["Te"], "trailers")
+	removeHops(h)
+	if upgrade {
+		h["Connection"], h["Upgrade"] = []string{"Upgrade"}, []string{"websocket"}
+	}
+	if trailers {
+		h["Te"] = []string{"trailers"}
+	}
+	if _, ok := h["User-Agent"]; !ok {
+		h["User-Agent"] = []string{""} // else Transport sends its own
+	}
+	up := x.route.upstream
+	out := &http.Request{Method: x.r.Method, Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1, Header: h, Host: x.r.Host, ContentLength: x.r.ContentLength}
+	target := *x.r.URL
+	target.Scheme, target.Host, target.User, target.Fragment = up.scheme, up.host, nil, ""
+	target.Path, target.RawPath = x.path.decoded, ""
+	if x.path.encoded != x.path.decoded {
+		target.RawPath = x.path.encoded
+	}
+	target.RawQuery, target.ForceQuery = x.path.query, x.path.hasQuery && x.path.query == ""
+	out.URL = &target
+	if x.r.ContentLength != 0 && x.r.Body != nil {
+		out.Body = &requestBody{ReadCloser: http.MaxBytesReader(x.w, x.r.Body, x.policy.maxBody), x: x}
+	}
+	x.forwardAddress(h)
+	acceptOnly(h)
+	if err := x.forwardIdentity(h, up); err != nil {
+		// Unreachable for a verified token; without an identity no upstream
+		// takes the request for somebody's.
+		x.removeToken(h)
+	}
+	return out
+}
+
+// requestBody notes that an upload moves, and leaves closing to the server:
+// Transport closes what it could not send, and the server would then read all
+// of it first.
+type requestBody struct {
+	io.ReadCloser
+	x *exchange
+}
+
+func (b *requestBody) Read(p []byte) (int, error) {
+	n, err := b.ReadCloser.Read(p)
+	b.x.flight.active.Store(time.Now().UnixNano())
+	return n, err
+}
+
+func (b *requestBody) Close() error { return nil }
+
+// roundTrip sends out and waits for the header of the answer.
+func (x *exchange) roundTrip(ctx context.Context, out *http.Request) (*http.Response, error) {
+	t := x.route.upstream.transport
+	start := time.Now()
+	defer func() { x.upstreamTook = time.Since(start) }()
+	switch {
+	case t.h2c != nil && isGRPC(out.Header):
+		return t.h2c.RoundTrip(out.WithContext(ctx))
+	case t.direct != nil && takenDirectly(out):
+		if out.Header["User-Agent"][0] == "" {
+			delete(out.Header, "User-Agent")
+		}
+		return t.direct.Do(ctx, out, x.answer.severable)
+	}
+	return t.http.RoundTrip(out.WithContext(httptrace.WithClientTrace(ctx, x.informational())))
+}
+
+// informational passes on what an upstream says before it answers.
+func (x *exchange) informational() *httptrace.ClientTrace {
+	return &httptrace.ClientTrace{Got1xxResponse: func(code int, header textproto.MIMEHeader) error {
+		if code == http.StatusSwitchingProtocols {
+			return nil
+		}
+		h := x.w.Header()
+		for name, values := range header {
+			h[name] = values
+		}
+		x.w.WriteHeader(code)
+		clear(h)
+		return nil
+	}}
+}
+
+// copyBody sends the answer's body on, at once where it is a stream.
+func (x *exchange) copyBody(res *http.Response) error {
+	if res.ContentLength == 0 || res.Body == http.NoBody {
+		return nil
+	}
+	buf := copyBuffers.Get().(*[copyBuffer]byte)
+	defer copyBuffers.Put(buf)
+	stream := x.flight.stream.Load()
+	if stream {
+		if err := x.answer.FlushError(); err != nil {
+			return err
+		}
+	}
+	for {
+		n, err := res.Body.Read(buf[:])
+		if n > 0 {
+			if _, werr := x.w.Write(buf[:n]); werr != nil {
+				return werr
+			}
+			if stream {
+				if ferr := x.answer.FlushError(); ferr != nil {
+					return ferr
+				}
+			}
+		}
+		switch {
+		case errors.Is(err, io.EOF):
+			return nil
+		case err != nil:
+			return err
+		}
+	}
+}
+
+// announceTrailers names the trailers that will follow.
+func announceTrailers(h, trailer http.Header) int {
+	for name := range trailer {
+		h.Add("Trailer", name)
+	}
+	return len(trailer)
+}
+
+// copyTrailers sends the trailers, announced or not.
+func (x *exchange) copyTrailers(h http.Header, res *http.Response, announced int) {
+	if len(res.Trailer) == 0 {
+		return
+	}
+	if res.StatusCode >= 400 {
+		x.answer.scrubHeader(res.Trailer)
+	}
+	_ = x.answer.FlushError() // else short bodies would get a length and no trailers
+	prefix := ""
+	if len(res.Trailer) != announced {
+		prefix = http.TrailerPrefix
+	}
+	for name, values := range res.Trailer {
+		h[prefix+name] = values
+	}
+}
+
+// tunnel joins both connections after a switch of protocols.
+func (x *exchange) tunnel(ctx context.Context, out *http.Request, res *http.Response) {
+	back, ok := res.Body.(io.ReadWriteCloser)
+	if !ok || len(out.Header["Upgrade"]) == 0 || !strings.EqualFold(res.Header.Get("Upgrade"), "websocket") {
+		x.upstreamFailed(errors.New("switched to another protocol than was asked for"))
+		return
+	}
+	if reason := x.answer.guardHeader(res.Header, res.StatusCode); reason != "" {
+		x.upstreamFailed(errors.New(reason))
+		return
+	}
+	conn, rw, err := x.answer.Hijack()
+	if err != nil {
+		x.upstreamFailed(err)
+		return
+	}
+	defer func() { _ = conn.Close() }() // both directions have ended
+	stop := context.AfterFunc(ctx, func() { _ = back.Close() })
+	defer stop()
+	for name, values := range x.w.Header() {
+		res.Header[name] = values
+	}
+	res.Body = nil
+	if err := res.Write(rw); err == nil {
+		err = rw.Flush()
+	}
+	if err != nil {
+		x.answer.aborted = err.Error()
+		return
+	}
+	done := make(chan struct{}, 1)
+	go func() {
+		_, _ = io.Copy(back, conn) // either end may hang up
+		if w, ok := back.(interface{ CloseWrite() error }); ok {
+			_ = w.CloseWrite()
+		} else {
+			_ = back.Close()
+		}
+		done <- struct{}{}
+	}()
+	_, _ = io.Copy(conn, back) // either end may hang up
+	_ = conn.Close()
+	_ = back.Close()
+	<-done
+}
+
+// upstreamFailed answers when there is no answer to forward.
+func (x *exchange) upstreamFailed(err error) {
+	if x.answer.wrote {
+		panic(http.ErrAbortHandler)
+	}
+	f := &refusal{kind: kindBadGateway, reason: "upstream " + x.route.upstream.name + ": " + err.Error()}
+	var tooLarge *http.MaxBytesError
+	var timeout net.Error
+	var unknown x509.UnknownAuthorityError
+	cut := x.flight.cut.Load()
+	switch {
+	case errors.As(err, &tooLarge):
+		f = &refusal{kind: kindTooLarge, reason: "request body over the limit"}
+	case x.r.Context().Err() != nil:
+		x.answer.aborted = "client went away"
+		panic(http.ErrAbortHandler)
+	case cut != "":
+		f = &refusal{rule: RuleExpired, kind: kindExpired, reason: cut}
+	case errors.As(err, &unknown):
+		f.reason += " (give its CA as upstreams.ca)"
+	case errors.As(err, &timeout) && timeout.Timeout():
+		f.kind = kindGatewayTimeout
+	}
+	clear(x.w.Header())
+	x.answer.refused = f
+	f.write(x.w, x.r.Method, x.id)
+}
+
+// hops are the fields that concern one connection only (RFC 9110 §7.6.1).
+var hops = []string{"Connection", "Proxy-Connection", "Keep-Alive", "Proxy-Authenticate", "Proxy-Authorization", "Te", "Trailer", "Transfer-Encoding", "Upgrade"}
+
+// removeHops deletes hop-by-hop fields and those that Connection names.
+func removeHops(h http.Header) {
+	for _, line := range h["Connection"] {
+		for name := range strings.SplitSeq(line, ",") {
+			if name = textproto.TrimString(name); name != "" {
+				h.Del(name)
+			}
+		}
+	}
+	for _, name := range hops {
+		delete(h, name)
+	}
+}
+
+func hasToken(lines []string, token string) bool {
+	for _, line := range lines {
+		for t := range strings.SplitSeq(line, ",") {
+			if strings.EqualFold(textproto.TrimString(t), token) {
+				return true
+			}
+		}
+	}
+	return false
+}
