@@ -48,7 +48,7 @@ func (b *builder) all(flags Flags) {
 
 // wrong notes a mistake, unless something is known to be wrong there already.
 func (b *builder) wrong(path, what, instead string) {
-	if b.known(path) {
+	if b.known(path) || len(b.problems) > enoughProblems {
 		return
 	}
 	b.problems = append(b.problems, Problem{

@@ -159,8 +159,10 @@ func build(fileName string, data []byte, baseDir string, flags Flags, haveFile b
 	} else {
 		b.at[""] = Position{Flag: "command line"}
 	}
-	b.apply(flags)
-	b.all(flags)
+	if !b.bad[""] { // else nothing of the file is known
+		b.apply(flags)
+		b.all(flags)
+	}
 	if len(b.problems) > 0 {
 		return nil, b.problems.ordered()
 	}

@@ -24,6 +24,9 @@ type decoder struct {
 
 func (d *decoder) wrong(n *yaml.Node, path, what, instead string) {
 	d.bad[path] = true
+	if len(d.problems) > enoughProblems {
+		return
+	}
 	d.problems = append(d.problems, Problem{
 		Position: d.position(n), Path: path, What: what, Instead: instead,
 	})
@@ -35,12 +38,7 @@ func (d *decoder) position(n *yaml.Node) Position {
 
 // decode fills v, which must be settable, from n.
 func (d *decoder) decode(n *yaml.Node, v reflect.Value, path string, rule fieldRule, depth int) {
-	d.nodes++
-	if d.nodes == maxNodes+1 {
-		d.bad[""] = true // what is missing now would be called so for nothing
-		d.wrong(n, path, fmt.Sprintf("the file has more than %d values, aliases followed", maxNodes), "write fewer aliases")
-	}
-	if d.nodes > maxNodes {
+	if d.spent(n, path) {
 		return
 	}
 	if depth > maxDepth {
@@ -78,6 +76,16 @@ func (d *decoder) decode(n *yaml.Node, v reflect.Value, path string, rule fieldR
 	}
 }
 
+// spent counts a value or key, and tells whether the file has too many.
+func (d *decoder) spent(n *yaml.Node, path string) bool {
+	d.nodes++
+	if d.nodes == maxNodes+1 {
+		d.bad[""] = true // what is missing now would be called so for nothing
+		d.wrong(n, path, fmt.Sprintf("the file has more than %d keys and values, aliases followed", maxNodes), "write a shorter file, or fewer aliases")
+	}
+	return d.nodes > maxNodes
+}
+
 func (d *decoder) mapping(n *yaml.Node, v reflect.Value, path string, depth int) {
 	if n.Kind != yaml.MappingNode {
 		d.wrong(n, path, fmt.Sprintf("%s is %s, not a mapping", name(path), kind(n)), "write keys: "+strings.Join(keysOf(v.Type()), ", "))
@@ -87,6 +95,9 @@ func (d *decoder) mapping(n *yaml.Node, v reflect.Value, path string, depth int)
 	first := map[string]*yaml.Node{}
 	for i := 0; i+1 < len(n.Content); i += 2 {
 		k, value := n.Content[i], n.Content[i+1]
+		if d.spent(k, path) {
+			return
+		}
 		if k.Kind != yaml.ScalarNode || k.Style&yaml.TaggedStyle != 0 {
 			d.wrong(k, join(path, "?"), "a key is "+kind(k), "write plain words as keys")
 			continue

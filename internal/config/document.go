@@ -17,7 +17,7 @@ const (
 	maxDepth = 32
 	// maxNodes counts values after aliases are followed, so that a small file
 	// cannot grow without end.
-	maxNodes = 50_000
+	maxNodes = 20_000
 )
 
 // readDocument parses the one document of a file into nodes. The node is nil if

@@ -207,9 +207,13 @@ func (b *builder) issuerFlags(f Flags) {
 			b.unmarshal(path+".algorithms", alg, &is.Algorithms[i])
 		}
 	}
-	if f.JWKS == "" {
-		return
+	if f.JWKS != "" {
+		b.keyFlag(path, f, is)
 	}
+}
+
+// keyFlag puts --jwks in the place of whatever source of keys the file has.
+func (b *builder) keyFlag(path string, f Flags, is *TokenIssuerFile) {
 	for _, key := range []string{".jwks_url", ".discovery", ".jwks_file", ".secret_file"} {
 		b.forget(path + key)
 	}

@@ -3,6 +3,7 @@ package config
 import (
 	"fmt"
 	"net"
+	"net/url"
 	"os"
 	"slices"
 	"strings"
@@ -81,9 +82,13 @@ func (b *builder) issuerName(f *IssuerFile) {
 		b.wrong("issuer.url", "the issuer is not https, so that passwords and tokens would go in plain text", "write https://")
 		return
 	}
-	// Where the hosts themselves are wrong, nothing can be said.
-	if len(b.out.Guard.Hosts) == 0 || len(b.problems) > 0 && b.badUnder("hosts") {
-		return
+	b.reachable(u)
+}
+
+// reachable demands that the issuer's host is one that the guard lets pass.
+func (b *builder) reachable(u *url.URL) {
+	if len(b.out.Guard.Hosts) == 0 || b.badUnder("hosts") {
+		return // told already
 	}
 	withPort := u.Host
 	if u.Port() == "" {

@@ -11,6 +11,10 @@ import (
 // and a hostile file must not make an endless log.
 const maxProblems = 200
 
+// enoughProblems is how many are gathered, to be sorted, before the first
+// maxProblems of them are told.
+const enoughProblems = 10 * maxProblems
+
 // Position is where a value was written.
 type Position struct {
 	// File is the name as it was given to Load or Parse.
@@ -81,7 +85,7 @@ func (ps Problems) ordered() Problems {
 	if len(ps) > maxProblems {
 		ps = append(ps[:maxProblems:maxProblems], Problem{
 			Position: ps[maxProblems].Position,
-			What:     fmt.Sprintf("%d more mistakes", len(ps)-maxProblems),
+			What:     "there are more mistakes",
 			Instead:  "mend the ones above first",
 		})
 	}

@@ -7,9 +7,9 @@ func nearest(word string, candidates []string) string {
 	if len(word) > 64 {
 		return ""
 	}
-	best, least := "", 1+max(1, len(word)/3)
+	best, least, plain := "", 1+max(1, len(word)/3), plainKey(word)
 	for _, c := range candidates {
-		if strings.EqualFold(plainKey(word), plainKey(c)) {
+		if strings.EqualFold(plain, plainKey(c)) {
 			return c
 		}
 		if d := distance(strings.ToLower(word), strings.ToLower(c)); d < least {
@@ -21,7 +21,12 @@ func nearest(word string, candidates []string) string {
 
 // plainKey drops what other products write differently in the same key.
 func plainKey(key string) string {
-	return strings.NewReplacer("_", "", "-", "", ".", "").Replace(strings.TrimSuffix(key, "s"))
+	return strings.Map(func(r rune) rune {
+		if r == '_' || r == '-' || r == '.' {
+			return -1
+		}
+		return r
+	}, strings.TrimSuffix(key, "s"))
 }
 
 // distance counts the insertions, deletions, changes and swaps of neighbours
