@@ -94,6 +94,7 @@ func TestMaskKeys(t *testing.T) {
 		{"password of a URL", "dial redis://:hunter2@db:6379/0", "dial redis://:[redacted]@db:6379/0"},
 		{"password of a named user", "postgres://app:p%40ss@db/x", "postgres://app:[redacted]@db/x"},
 		{"password with a slash", `parse "redis://:pa/ss@db": invalid`, `parse "redis://:[redacted]@db": invalid`},
+		{"token as the name of a user", "https://" + token + ":x@host/", "https://" + shown + ":[redacted]@host/"},
 		{"URL in a URL", "http://a/?u=ftp://b:c@d/", "http://a/?u=ftp://b:[redacted]@d/"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -246,6 +247,7 @@ func FuzzMask(f *testing.F) {
 		{"", ""}, {"Authorization: Bearer ", "\r\nHost: x"}, {`{"token":"`, `"}`}, {"%2", "%2E"}, {`\u00`, `\`},
 		{"eyJ.", "."}, {"https://a:b@c/?token=", "&x=1"}, {"password=[redacted]", "]"}, {"-----BEGIN PRIVATE KEY-----", "-----END"},
 		{`\\\"cookie\\\":[\\\"`, `\\\"]`}, {"Basic ", "=="}, {"token: '", "'"}, {"&#", ";"}, {"eyJhbG…1a2b3c4d", "…"},
+		{"://", ":0@"}, {"token:", "\x10"}, {"Cookie:{\"", "0"}, {"token:e", "0"},
 	} {
 		f.Add(seed[0], seed[1])
 	}

@@ -14,9 +14,9 @@ const holdMax = 64 << 10
 // be its continuation is swallowed.
 type stream struct {
 	literals []literal
-	// Nothing begins at byte b followed by byte c unless first[b]&second[c]
-	// has a bit.
-	first, second [256]uint8
+	// Nothing begins at bytes b, c, d unless first[b]&second[c]&third[d] has a
+	// bit, or c opens an escape and first[b]&second[c] has one.
+	first, second, third [256]uint8
 
 	// held[start:] is what came in and is not decided; its last undecoded
 	// bytes have not been through the lane of resolved escapes.
@@ -54,47 +54,52 @@ func newStream(secrets []string) *stream {
 	return s
 }
 
-// The bits of first and second. Literals share the four that are left.
+// The bits of first, second and third. Literals share the four that are left.
 const (
-	pairShape     = 1 << 0
-	pairLiteral   = 1 << 1
-	pairPercent   = 1 << 5
-	pairBackslash = 1 << 6
-	pairReference = 1 << 7
-	pairText      = pairPercent - 1
+	bitShape     = 1 << 0
+	bitLiteral   = 1 << 1
+	bitPercent   = 1 << 5
+	bitBackslash = 1 << 6
+	bitReference = 1 << 7
+	bitsEscape   = bitPercent | bitBackslash | bitReference
+	bitsText     = bitPercent - 1
 )
 
-// index fills first and second.
+// index fills first, second and third.
 func (s *stream) index() {
-	s.first['e'], s.second['y'] = pairShape, pairShape
+	s.first['e'], s.second['y'], s.third['J'] = bitShape, bitShape, bitShape
 	for i, l := range s.literals {
-		bit := uint8(pairLiteral << (i % 4))
+		bit := uint8(bitLiteral << (i % 4))
 		s.first[l.text[0]] |= bit
-		if len(l.text) > 1 {
-			s.second[l.text[1]] |= bit
-			continue
-		}
-		for c := range s.second {
-			s.second[c] |= bit
+		mark(&s.second, bit, l.text[1:min(2, len(l.text))])
+		mark(&s.third, bit, l.text[min(2, len(l.text)):min(3, len(l.text))])
+		if len(l.text) == 1 { // found while a candidate may be two bytes old
+			mark(&s.third, bitsText, "")
 		}
 	}
-	// The second character may be written as an escape, and so may the first:
-	// then these are the pairs in which decode sees the start of one.
-	for _, c := range []byte(`%\&`) {
-		s.second[c] |= pairText
+	// Each character may be written as an escape. Of the first, these are the
+	// pairs in which decode sees the start of one.
+	mark(&s.second, bitsText, `%\&`)
+	mark(&s.third, bitsText, `%\&`)
+	s.first['%'] |= bitPercent
+	mark(&s.second, bitPercent, "0123456789abcdefABCDEF")
+	s.first['\\'] |= bitBackslash
+	mark(&s.second, bitBackslash, `"\/bfnrtu`)
+	s.first['&'] |= bitReference
+	mark(&s.second, bitReference, "#")
+	mark(&s.third, bitsEscape, "")
+}
+
+// mark sets bits for each of the characters, or for all if there are none.
+func mark(table *[256]uint8, bits uint8, chars string) {
+	for i := range len(chars) {
+		table[chars[i]] |= bits
 	}
-	s.first['%'] |= pairPercent
-	s.first['\\'] |= pairBackslash
-	s.first['&'] |= pairReference
-	for c := range 256 {
-		if isHex(byte(c)) {
-			s.second[c] |= pairPercent
+	for i := range table {
+		if chars == "" {
+			table[i] |= bits
 		}
 	}
-	for _, c := range []byte(`"\/bfnrtu`) {
-		s.second[c] |= pairBackslash
-	}
-	s.second['#'] |= pairReference
 }
 
 // take takes a piece of the stream and appends to out what is decided.
@@ -108,6 +113,10 @@ func (s *stream) take(out, piece []byte) []byte {
 				break
 			}
 		}
+		if s.swallowing && len(s.held) == 0 && isBase64URL(piece[0]) {
+			piece = piece[1:]
+			continue
+		}
 		out = s.step(out, piece[0])
 		piece = piece[1:]
 	}
@@ -117,11 +126,15 @@ func (s *stream) take(out, piece []byte) []byte {
 // ordinary returns how many bytes come before the first at which anything may
 // begin.
 func (s *stream) ordinary(piece []byte) int {
-	last := len(piece) - 1
-	for i := range last {
-		if s.first[piece[i]]&s.second[piece[i+1]] != 0 {
+	for i := 0; i+2 < len(piece); i++ {
+		bits := s.first[piece[i]] & s.second[piece[i+1]]
+		if bits != 0 && (bits&s.third[piece[i+2]] != 0 || opensEscape(piece[i+1])) {
 			return i
 		}
+	}
+	last := len(piece) - 1
+	if last > 0 && s.first[piece[last-1]]&s.second[piece[last]] != 0 {
+		return last - 1
 	}
 	if s.first[piece[last]] != 0 {
 		return last

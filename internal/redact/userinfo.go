@@ -32,7 +32,7 @@ func (m *masker) userinfo() bool {
 	if at < colon+2 {
 		return false
 	}
-	return m.replace(from+colon+1, from+at, Redacted)
+	return m.replace(from, from+at, Mask(authority[:colon])+":"+Redacted)
 }
 
 func isNumber(s string) bool {
