@@ -99,10 +99,12 @@ func (f *fixture) listen() {
 	quiet := log.New(io.Discard, "", 0)
 	f.plain = httptest.NewUnstartedServer(f.guard.Plaintext())
 	f.plain.Config.ErrorLog = quiet
+	f.plain.Config.DisableGeneralOptionsHandler = true // OPTIONS * is the guard's to refuse
 	f.plain.Start()
 	f.t.Cleanup(f.plain.Close)
 	f.server = httptest.NewUnstartedServer(f.guard.Handler())
 	f.server.Config.ErrorLog = quiet
+	f.server.Config.DisableGeneralOptionsHandler = true
 	f.server.EnableHTTP2 = true
 	f.server.TLS = &tls.Config{Certificates: []tls.Certificate{serverCertificate(f.t)}, ClientAuth: tls.RequestClientCert}
 	f.server.StartTLS()

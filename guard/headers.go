@@ -3,6 +3,7 @@ package guard
 import (
 	"net/http"
 	"net/textproto"
+	"strconv"
 	"strings"
 )
 
@@ -93,7 +94,7 @@ var ordinary = func() map[string]bool {
 	m := map[string]bool{}
 	for _, n := range []string{
 		"Accept", "Accept-Encoding", "Accept-Language", "Authorization", "Cache-Control", "Content-Encoding",
-		"Content-Length", "Content-Type", "Cookie", "Date", "Dpop", "Expect", "If-Match", "If-Modified-Since",
+		"Content-Type", "Cookie", "Date", "Dpop", "Expect", "If-Match", "If-Modified-Since",
 		"If-None-Match", "If-Range", "If-Unmodified-Since", "Origin", "Pragma", "Priority", "Range", "Referer",
 		"Sec-Ch-Ua", "Sec-Ch-Ua-Mobile", "Sec-Ch-Ua-Platform", "Sec-Fetch-Dest", "Sec-Fetch-Mode", "Sec-Fetch-Site",
 		"Sec-Fetch-User", "Sec-Websocket-Extensions", "Sec-Websocket-Key", "Sec-Websocket-Protocol",
@@ -114,6 +115,12 @@ func checkHeaders(x *exchange) *refusal {
 		}
 		if name == "Connection" {
 			if f := checkConnection(values); f != nil {
+				return f
+			}
+			continue
+		}
+		if name == "Content-Length" {
+			if f := x.checkLength(values); f != nil {
 				return f
 			}
 			continue
@@ -150,6 +157,19 @@ func checkConnection(values []string) *refusal {
 		}
 	}
 	return nil
+}
+
+// checkLength refuses a Content-Length that is not the length of the body. Over
+// HTTP/1.1 it is what delimits the body, but HTTP/2 has frames for that and
+// lets the field say anything, which an upstream would believe.
+func (x *exchange) checkLength(values []string) *refusal {
+	if len(values) == 1 {
+		if n, err := strconv.ParseUint(values[0], 10, 63); err == nil && int64(n) == x.r.ContentLength {
+			return nil
+		}
+	}
+	return &refusal{rule: RuleHeaders, kind: kindInvalidRequest, reason: "Content-Length is " + quoted(strings.Join(values, ",")) +
+		", but the body's length is " + strconv.FormatInt(x.r.ContentLength, 10)}
 }
 
 // framingAlias reports names which a server that folds underscores or dots

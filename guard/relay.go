@@ -60,6 +60,7 @@ func (x *exchange) outgoing(ctx context.Context) *http.Request {
 	upgrade := isWebSocket(x.r)
 	trailers := hasToken(h["Te"], "trailers")
 	removeHops(h)
+	delete(h, "Content-Length") // whoever sends the body says how long it is
 	if upgrade {
 		h["Connection"], h["Upgrade"] = []string{"Upgrade"}, []string{"websocket"}
 	}
