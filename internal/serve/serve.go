@@ -183,10 +183,13 @@ func (s *Server) prepare(l Listener, records *log.Logger) *running {
 		ReadHeaderTimeout: s.config.ReadHeaderTimeout,
 		IdleTimeout:       s.config.IdleTimeout,
 		MaxHeaderBytes:    s.config.MaxHeaderBytes,
-		ErrorLog:          records,
-		Protocols:         &protocols,
-		BaseContext:       func(net.Listener) context.Context { return s.requests },
-		ConnState:         connState,
+		// OPTIONS * is for the handler to answer, or to refuse, like anything else.
+		DisableGeneralOptionsHandler: true,
+
+		ErrorLog:    records,
+		Protocols:   &protocols,
+		BaseContext: func(net.Listener) context.Context { return s.requests },
+		ConnState:   connState,
 		HTTP2: &http.HTTP2Config{
 			MaxConcurrentStreams:          250,
 			MaxReadFrameSize:              16 << 10,
