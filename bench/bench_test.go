@@ -174,12 +174,12 @@ func TestTable(t *testing.T) {
 		want  []string
 	}{
 		{"text", r.text, []string{
-			"RS256, one hot token  ×     3.3     20.0 (10.0-40.0) µs  2.50 (2.00-3.00) ok    4.00 (4.00-4.00) over\n",
-			"after 100,000 tokens  MB    40      -                    41.0 (39.0-52.0) over  -\n",
+			"RS256, one hot token  ×     3.3     20.0 (10.0–40.0) µs  2.50 (2.00–3.00) ok    4.00 (4.00–4.00) over\n",
+			"after 100,000 tokens  MB    40      -                    41.0 (39.0–52.0) over  -\n",
 		}},
 		{"markdown", r.markdown, []string{
 			"| --- | --- | --- | --- | --- | --- |\n",
-			"| RS256, one hot token | × | 3.3 | 20.0 (10.0-40.0) µs | 2.50 (2.00-3.00) ok | 4.00 (4.00-4.00) over |\n",
+			"| RS256, one hot token | × | 3.3 | 20.0 (10.0–40.0) µs | 2.50 (2.00–3.00) ok | 4.00 (4.00–4.00) over |\n",
 		}},
 	} {
 		t.Run(tc.name, func(t *testing.T) {

@@ -75,7 +75,7 @@ func (r *results) cell(w row, proxy string) (text string, median float64, ok boo
 	}
 	text = fmt.Sprintf(format, median)
 	if len(v) > 1 {
-		text += fmt.Sprintf(" ("+format+"-"+format+")", v[0], v[len(v)-1])
+		text += fmt.Sprintf(" ("+format+"–"+format+")", v[0], v[len(v)-1])
 	}
 	return text, median, true
 }
@@ -163,7 +163,7 @@ func (r *results) markdown(w io.Writer) error {
 // wanted or whose connections did not last.
 func (r *results) notes() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "%d rounds, %g s a cell, %d connections; median (lowest-highest)\n"+
+	fmt.Fprintf(&b, "%d rounds, %g s a cell, %d connections; median (lowest–highest)\n"+
 		"× is CPU time a request over %s's in the same row and round; %% is CPU time that the log adds\n",
 		r.Rounds, r.Seconds, r.Conns, baseline)
 	for _, s := range r.Samples {
