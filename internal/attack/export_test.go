@@ -8,3 +8,6 @@ func NewTry(raw string) (func([]byte) bool, error) {
 	}
 	return n.fits, nil
 }
+
+// GCD is the divisor that RecoverKey uses.
+var GCD = gcd
