@@ -21,7 +21,6 @@ import (
 	"github.com/wiretight/wiretight/guard"
 	"github.com/wiretight/wiretight/internal/admin"
 	"github.com/wiretight/wiretight/internal/config"
-	"github.com/wiretight/wiretight/internal/redact"
 	"github.com/wiretight/wiretight/internal/serve"
 	"github.com/wiretight/wiretight/internal/store"
 )
@@ -78,29 +77,19 @@ func runGuard(ctx context.Context, file string, flags config.Flags, stderr io.Wr
 	if err != nil {
 		return &exitError{exitUsage, err}
 	}
-	logger := newLogger(cfg.Log, stderr)
+	logs := &batch{w: stderr}
+	defer func() { _ = logs.Flush() }() // nowhere left to say that stderr is gone
+	logger := newLogger(cfg.Log, logs)
 	for _, w := range cfg.Warnings {
 		logger.Warn(w)
 	}
 	go paceCollector(ctx)
-	d := &daemon{file: file, flags: flags, cfg: cfg, logger: logger, stderr: stderr}
+	d := &daemon{file: file, flags: flags, cfg: cfg, logger: logger, stderr: logs}
 	defer d.close()
 	if err := d.start(ctx); err != nil {
 		return &exitError{exitFailed, fmt.Errorf("wiretight: %w", err)}
 	}
 	return d.run(ctx)
-}
-
-// newLogger makes the one logger, whose records pass the redacting handler.
-func newLogger(l config.Log, w io.Writer) *slog.Logger {
-	var level slog.Level
-	_ = level.UnmarshalText([]byte(l.Level)) // checked by the configuration; empty is info
-	opts := &slog.HandlerOptions{Level: level}
-	var h slog.Handler = slog.NewJSONHandler(w, opts)
-	if l.Format == "text" {
-		h = slog.NewTextHandler(w, opts)
-	}
-	return slog.New(redact.NewHandler(h))
 }
 
 // daemon is a running guard with all that it needs.
@@ -109,7 +98,7 @@ type daemon struct {
 	flags  config.Flags
 	cfg    *config.Config
 	logger *slog.Logger
-	stderr io.Writer
+	stderr *batch
 
 	store    store.Store
 	registry *prometheus.Registry
@@ -185,6 +174,7 @@ func (d *daemon) run(ctx context.Context) error {
 	}
 	d.announce()
 	fmt.Fprintf(d.stderr, "wiretight: ready https://%s\n", secure)
+	_ = d.stderr.Flush() // whoever waits for this line waits for it now
 	hup := make(chan os.Signal, 1)
 	signal.Notify(hup, syscall.SIGHUP)
 	defer signal.Stop(hup)

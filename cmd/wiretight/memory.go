@@ -11,9 +11,9 @@ const (
 	// heapGoal is how large the heap may always grow between two collections.
 	// A proxy's live heap is small and its garbage plenty: collecting at twice
 	// the live size, as is the default, would cost a tenth of its time.
-	heapGoal = 20 << 20
+	heapGoal = 16 << 20
 	// leanest and laziest bound the percentage that heapGoal comes down to.
-	leanest, laziest = 35, 800
+	leanest, laziest = 25, 800
 )
 
 // paceCollector keeps the collector's goal at heapGoal, and close above the
