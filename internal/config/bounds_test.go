@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -21,10 +22,20 @@ func repeated(before, entry string, most int) string {
 	return text.String()
 }
 
-// TestHostileFilesAreCheap bounds time and message of files that were written
-// to cost much.
+// worked is the processor time that this process has used. Unlike the clock it
+// does not count what other programs do meanwhile.
+func worked(t *testing.T) time.Duration {
+	t.Helper()
+	var u syscall.Rusage
+	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
+		t.Fatal(err)
+	}
+	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
+}
+
+// TestHostileFilesAreCheap bounds work and message of files that were written
+// to cost much. It runs alone, so that the work is its own.
 func TestHostileFilesAreCheap(t *testing.T) {
-	t.Parallel()
 	const rest = "tls: {dev: true}\nupstreams: [{name: app, url: \"http://127.0.0.1:8000\"}]\n"
 	for name, text := range map[string]string{
 		"alias bomb":      string(read(t, "testdata/err/alias-bomb.yaml")),
@@ -41,9 +52,9 @@ func TestHostileFilesAreCheap(t *testing.T) {
 		"long value":      rest + "mode: " + strings.Repeat("k", 1<<20-200),
 		"long comment":    "#" + strings.Repeat("k", 1<<20-200),
 	} {
-		start := time.Now()
+		start := worked(t)
 		_, err := config.Parse("w.yaml", []byte(text), t.TempDir(), config.Flags{})
-		took := time.Since(start)
+		took := worked(t) - start
 		var ps config.Problems
 		if !errors.As(err, &ps) || len(ps) > 201 {
 			t.Errorf("%s: got %d problems, %T; want from 1 to 201", name, len(ps), err)
@@ -52,8 +63,7 @@ func TestHostileFilesAreCheap(t *testing.T) {
 			t.Errorf("%s: got a message of %d bytes, want 200 KiB at most", name, n)
 		}
 		if took > 10*time.Second {
-			t.Errorf("%s: took %v, want under 10s", name, took)
+			t.Errorf("%s: took %v, want under 10s of processor time", name, took)
 		}
-		t.Logf("%s: %v, %d problems", name, took, len(ps))
 	}
 }
