@@ -1,6 +1,7 @@
 package guard
 
 import (
+	"net/url"
 	"strings"
 	"unicode/utf8"
 )
@@ -69,7 +70,7 @@ func canonicalizeSlow(c canonical, path string) (canonical, string) {
 			return c, "path has a percent sign that begins no escape"
 		}
 		b = unhex(path[i+1])<<4 | unhex(path[i+2])
-		if reason := escapedByte(b, path[i+3:]); reason != "" {
+		if reason := escapedByte(b); reason != "" {
 			return c, reason
 		}
 		i += 2
@@ -83,8 +84,22 @@ func canonicalizeSlow(c canonical, path string) (canonical, string) {
 	if !utf8.Valid(decoded) {
 		return c, "path is not valid UTF-8"
 	}
+	if encodedTwice(decoded) {
+		return c, "path is encoded twice"
+	}
 	c.encoded, c.decoded = string(encoded), string(decoded)
 	return c, ambiguousSegments(c.decoded)
+}
+
+// encodedTwice looks for an escape in a decoded path. A server that decodes
+// once more would see another path, however the escape came about.
+func encodedTwice(decoded []byte) bool {
+	for i, b := range decoded {
+		if b == '%' && i+2 < len(decoded) && isHex(decoded[i+1]) && isHex(decoded[i+2]) {
+			return true
+		}
+	}
+	return false
 }
 
 // rawByte says why an unescaped byte cannot stand in a path.
@@ -102,8 +117,8 @@ func rawByte(b byte) string {
 	return ""
 }
 
-// escapedByte says why an escape of b, followed by rest, has two meanings.
-func escapedByte(b byte, rest string) string {
+// escapedByte says why an escape of b has two meanings.
+func escapedByte(b byte) string {
 	switch {
 	case b == '/':
 		return "path has an encoded slash"
@@ -113,10 +128,18 @@ func escapedByte(b byte, rest string) string {
 		return "path has an encoded semicolon"
 	case b < ' ' || b == 0x7f:
 		return "path has an encoded control byte"
-	case b == '%' && len(rest) >= 2 && isHex(rest[0]) && isHex(rest[1]):
-		return "path is encoded twice"
 	}
 	return ""
+}
+
+// write puts path and query into u, so that u.EscapedPath gives the canonical
+// form and no other.
+func (c *canonical) write(u *url.URL) {
+	u.Path, u.RawPath = c.decoded, ""
+	if c.encoded != c.decoded || strings.ContainsAny(c.encoded, "!'()*") {
+		u.RawPath = c.encoded // net/url alone would escape these five
+	}
+	u.RawQuery, u.ForceQuery = c.query, c.hasQuery && c.query == ""
 }
 
 // ambiguousSegments looks for empty and dot segments, which servers remove or

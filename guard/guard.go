@@ -293,10 +293,7 @@ func (x *exchange) settle(f *refusal) {
 // serve hands the request to next, with what the rules found out.
 func (x *exchange) serve(next http.Handler) {
 	r := x.r
-	r.URL.Path, r.URL.RawPath = x.path.decoded, ""
-	if x.path.encoded != x.path.decoded {
-		r.URL.RawPath = x.path.encoded
-	}
+	x.path.write(r.URL)
 	if r.Body != nil && r.ContentLength != 0 {
 		r.Body = http.MaxBytesReader(x.w, r.Body, x.policy.maxBody)
 	}

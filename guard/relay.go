@@ -74,11 +74,7 @@ func (x *exchange) outgoing(ctx context.Context) *http.Request {
 	out := &http.Request{Method: x.r.Method, Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1, Header: h, Host: x.r.Host, ContentLength: x.r.ContentLength}
 	target := *x.r.URL
 	target.Scheme, target.Host, target.User, target.Fragment = up.scheme, up.host, nil, ""
-	target.Path, target.RawPath = x.path.decoded, ""
-	if x.path.encoded != x.path.decoded {
-		target.RawPath = x.path.encoded
-	}
-	target.RawQuery, target.ForceQuery = x.path.query, x.path.hasQuery && x.path.query == ""
+	x.path.write(&target)
 	out.URL = &target
 	if x.r.ContentLength != 0 && x.r.Body != nil {
 		out.Body = &requestBody{ReadCloser: http.MaxBytesReader(x.w, x.r.Body, x.policy.maxBody), x: x}
