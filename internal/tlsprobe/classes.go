@@ -63,26 +63,26 @@ func isWeakDH(c Class) bool { return c == ClassWeakDH }
 
 // eliminate decides each of classes.
 func (p *Probe) eliminate(ctx context.Context, v Versions, classes []Class) Classes {
-	out := make(Classes)
+	e := elimination{probe: p, out: make(Classes)}
 	for _, version := range suiteVersions(v, classes) {
-		if !p.eliminateAt(ctx, version, classes, out) {
+		if !e.at(ctx, version, classes) {
 			break
 		}
 	}
 	for _, c := range classes {
-		if _, ok := out[c]; !ok {
-			out[c] = ClassAnswer{Outcome: refused("no suite of the class is accepted")}
+		if _, ok := e.out[c]; !ok {
+			e.out[c] = ClassAnswer{Outcome: refused("no suite of the class is accepted")}
 		}
 	}
 	// What SSL 2 lists is accepted too, whatever the later versions do.
 	for _, s := range v[SSL2].Suites2 {
 		for _, c := range s.classes() {
-			if slices.Contains(classes, c) && out[c].Verdict != Accepted {
-				out[c] = ClassAnswer{Outcome: accepted("%v by %v", SSL2, s), Version: SSL2}
+			if slices.Contains(classes, c) && e.out[c].Verdict != Accepted {
+				e.out[c] = ClassAnswer{Outcome: accepted("%v by %v", SSL2, s), Version: SSL2}
 			}
 		}
 	}
-	return out
+	return e.out
 }
 
 // suiteVersions lists the versions at which a class is asked for: all of them,
@@ -103,46 +103,61 @@ func suiteVersions(v Versions, classes []Class) []Version {
 	return list
 }
 
-// eliminateAt asks at one version until the peer refuses. Classes that it
-// decides are put into out. It returns false when asking on is of no use.
-func (p *Probe) eliminateAt(ctx context.Context, v Version, classes []Class, out Classes) bool {
+// elimination strikes classes off an offer until the peer refuses it.
+type elimination struct {
+	probe *Probe
+	out   Classes // what is decided
+	// rude says that the peer refuses otherwise than by a plain alert. Once that
+	// is known it need not be found out again at every version.
+	rude bool
+}
+
+// at asks at one version until the peer refuses. It returns false when asking
+// on is of no use.
+func (e *elimination) at(ctx context.Context, v Version, classes []Class) bool {
 	for {
-		open := slices.DeleteFunc(slices.Clone(classes), func(c Class) bool { return out[c].Verdict == Accepted })
+		open := e.open(classes)
 		list := suitesOf(v, open)
 		if len(list) == 0 {
 			return true
 		}
-		suite, version, err := p.choose(ctx, v, list)
+		suite, version, err := e.probe.choose(ctx, v, list)
 		if err != nil {
-			return p.stumble(ctx, v, open, out, err)
+			return e.stumble(ctx, v, open, err)
 		}
 		for _, c := range suite.Classes() {
 			if slices.Contains(open, c) {
-				out[c] = ClassAnswer{Outcome: accepted("%v with %v", version, suite), Version: version, Suite: suite}
+				e.out[c] = ClassAnswer{Outcome: accepted("%v with %v", version, suite), Version: version, Suite: suite}
 			}
 		}
 	}
 }
 
+// open lists those of classes that nothing was accepted of.
+func (e *elimination) open(classes []Class) []Class {
+	return slices.DeleteFunc(slices.Clone(classes), func(c Class) bool { return e.out[c].Verdict == Accepted })
+}
+
 // stumble judges the end of an offer that was not taken. A peer may have
 // stumbled over the whole of an offer of which it would take a part: unless it
-// refused in the plain way, each class is asked for by itself.
-func (p *Probe) stumble(ctx context.Context, v Version, open []Class, out Classes, err error) bool {
+// refused in its usual way, each class is asked for by itself.
+func (e *elimination) stumble(ctx context.Context, v Version, open []Class, err error) bool {
 	outcome := outcomeOf(err)
 	switch {
 	case outcome.Verdict != Refused:
 		for _, c := range open {
-			out[c] = ClassAnswer{Outcome: outcome}
+			e.out[c] = ClassAnswer{Outcome: outcome}
 		}
 		return false
-	case plainRefusal(err), len(open) == 1:
+	case plainRefusal(err), len(open) == 1, e.rude:
 		return true
 	}
 	for _, c := range open {
-		if out[c].Verdict != Accepted && !p.eliminateAt(ctx, v, []Class{c}, out) {
+		if e.out[c].Verdict != Accepted && !e.at(ctx, v, []Class{c}) {
 			return false
 		}
 	}
+	e.rude = len(e.open(open)) == len(open)
 	return true
 }
 

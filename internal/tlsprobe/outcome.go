@@ -73,11 +73,11 @@ type alertError struct{ level, code byte }
 
 func (a alertError) Error() string { return fmt.Sprintf("alert %s", alertName(a.code)) }
 
-// dialError says that there was no connection to ask on.
+// dialError says that there was no connection to ask on. It does not unwrap: a
+// dial that timed out is not a peer that kept silent.
 type dialError struct{ err error }
 
 func (d dialError) Error() string { return fmt.Sprintf("connect: %v", d.err) }
-func (d dialError) Unwrap() error { return d.err }
 
 // malformedError says that the peer speaks, but no TLS that can be read.
 type malformedError struct{ what string }
