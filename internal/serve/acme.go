@@ -101,6 +101,7 @@ func (c *Certificates) acmeFor(ctx context.Context, t TLS, old *generation) (*ac
 	}
 	a.challenge = t.policy()
 	a.challenge.NextProtos = []string{challengeProtocol}
+	a.challenge.MinVersion = tls.VersionTLS12 // RFC 8737 §4 lets the CA choose
 	a.challenge.SessionTicketsDisabled = true
 	a.challenge.GetCertificate = func(hello *tls.ClientHelloInfo) (*tls.Certificate, error) {
 		return a.state.Load().silent.GetCertificateWithContext(hello.Context(), hello)

@@ -138,11 +138,18 @@ func (c *Certificates) Reload(t TLS) error {
 		return err
 	}
 	c.state.Store(g)
-	if old.acme != nil && old.acme != g.acme {
-		old.acme.stop()
+	if g.acme == old.acme {
+		return nil
 	}
-	if g.acme != nil && g.acme != old.acme && c.addrs != nil {
-		return g.acme.manage(*c.addrs)
+	if g.acme != nil && c.addrs != nil {
+		if err := g.acme.manage(*c.addrs); err != nil {
+			c.state.Store(old)
+			g.acme.stop()
+			return err
+		}
+	}
+	if old.acme != nil {
+		old.acme.stop()
 	}
 	return nil
 }

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"net"
 	"net/http"
 	"os"
@@ -17,6 +18,7 @@ import (
 
 	"golang.org/x/net/http2"
 
+	"github.com/wiretight/wiretight/internal/redact"
 	"github.com/wiretight/wiretight/internal/serve"
 )
 
@@ -350,6 +352,31 @@ func TestPanicIsLogged(t *testing.T) {
 	eventually(t, "the panic is logged", func() bool {
 		return strings.Contains(log.String(), "level=ERROR") && strings.Contains(log.String(), "ouch")
 	})
+}
+
+// TestLogThroughRedaction has a token in the value of a panic, where the log's
+// own handler must find it.
+func TestLogThroughRedaction(t *testing.T) {
+	t.Parallel()
+	const token = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJjYW5hcnkifQ.c2lnbmF0dXJlLW9mLXRoZS1jYW5hcnk"
+	var log records
+	conf := plain(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { panic(r.Header.Get("Authorization")) }))
+	conf.Logger = slog.New(redact.NewHandler(slog.NewTextHandler(&log, nil)))
+	s := start(t, conf)
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://"+s.Addr("plain").String(), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	req.Header.Set("Authorization", "Bearer "+token)
+	if _, err := client(t, nil, false).Do(req); err == nil {
+		t.Error("got an answer from a handler that panics")
+	}
+	eventually(t, "the panic is logged", func() bool { return strings.Contains(log.String(), "kind=panic") })
+	for _, part := range strings.Split(token, ".")[1:] {
+		if strings.Contains(log.String(), part) {
+			t.Errorf("got %q of the token in the log", part)
+		}
+	}
 }
 
 func TestUnixSocket(t *testing.T) {
