@@ -344,7 +344,7 @@ func (c *checker) upstreamURL(at string, u *Upstream) {
 	case p.Scheme == "unix" && p.Host == "" && strings.HasPrefix(p.Path, "/"):
 		return
 	case !slices.Contains([]string{"http", "https", "h2c"}, p.Scheme) || p.Hostname() == "":
-		c.add(at+".url", fmt.Sprintf("%q is not an upstream", u.URL), "write https://HOST:PORT, http://127.0.0.1:PORT or unix:///path")
+		c.add(at+".url", fmt.Sprintf("%q is not an upstream", withoutUser(u.URL)), "write https://HOST:PORT, http://127.0.0.1:PORT or unix:///path")
 		return
 	case p.User != nil:
 		c.add(at+".url", "holds a user name or password", "remove it")
@@ -429,6 +429,8 @@ func routePath(p string) string {
 		return "has a percent sign; routes match the decoded path"
 	case tree && base == "":
 		return ""
+	case strings.HasSuffix(base, "/") && tree:
+		return "could never match: path has an empty segment"
 	}
 	if _, reason := canonicalize((&url.URL{Path: base}).EscapedPath()); reason != "" {
 		return "could never match: " + reason
@@ -489,6 +491,14 @@ func (c *checker) cors() {
 	}
 }
 
+// withoutUser keeps a password in a URL out of messages.
+func withoutUser(raw string) string {
+	if i := strings.LastIndexByte(raw, '@'); i >= 0 {
+		return "…" + raw[i:]
+	}
+	return raw
+}
+
 func (c *checker) origin(at, o string) {
 	if o == "*" {
 		if c.cfg.CORS.Credentials {
@@ -503,9 +513,9 @@ func (c *checker) origin(at, o string) {
 	case o == "null":
 		c.add(at, "the origin null belongs to every sandboxed page", "name a real origin")
 	case err != nil || u.Scheme == "" || u.Host == "":
-		c.add(at, fmt.Sprintf("%q is not an origin", o), "write scheme and host, as https://app.example.com")
+		c.add(at, fmt.Sprintf("%q is not an origin", withoutUser(o)), "write scheme and host, as https://app.example.com")
 	case u.Path != "" || u.RawQuery != "" || u.Fragment != "" || u.User != nil || strings.HasSuffix(o, "/") || strings.HasSuffix(o, "?"):
-		c.add(at, fmt.Sprintf("%q has more than scheme, host and port", o), "write "+u.Scheme+"://"+u.Host)
+		c.add(at, fmt.Sprintf("%q has more than scheme, host and port", withoutUser(o)), "write "+u.Scheme+"://"+u.Host)
 	case strings.Contains(o, "*"):
 		c.add(at, fmt.Sprintf("%q has a wildcard", o), "name each origin in full")
 	case o != strings.ToLower(o):

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"net"
 	"net/http"
 	"os"
 	"os/signal"
@@ -100,6 +101,7 @@ type daemon struct {
 	logger *slog.Logger
 	stderr *batch
 
+	gc       guard.Config // in force
 	store    store.Store
 	registry *prometheus.Registry
 	guard    *guard.Guard
@@ -121,12 +123,12 @@ func (d *daemon) start(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	gc := d.cfg.Guard
-	gc.Store, gc.Logger, gc.Metrics = d.store, d.logger, metrics
-	if err := d.joinIssuer(ctx, &gc); err != nil {
+	d.gc = d.cfg.Guard
+	d.gc.Store, d.gc.Logger, d.gc.Metrics = d.store, d.logger, metrics
+	if err := d.joinIssuer(ctx, &d.gc); err != nil {
 		return err
 	}
-	if d.guard, err = guard.New(gc); err != nil {
+	if d.guard, err = guard.New(d.gc); err != nil {
 		return located(d.cfg, err)
 	}
 	d.closers = append(d.closers, func() { _ = d.guard.Close() })
@@ -163,7 +165,21 @@ func (d *daemon) listen(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	return d.server.Start(ctx)
+	if err := d.server.Start(ctx); err != nil {
+		return err
+	}
+	return d.settlePort()
+}
+
+// settlePort sends plain requests to the port that the TLS listener got, where
+// the configuration left the choice to the system.
+func (d *daemon) settlePort() error {
+	addr, ok := d.server.Addr("https").(*net.TCPAddr)
+	if !ok || d.gc.RedirectPort != 0 || d.cfg.Plaintext == "" {
+		return nil
+	}
+	d.gc.RedirectPort = addr.Port
+	return d.guard.Reload(d.gc)
 }
 
 // run serves until ctx ends, then shuts down in order.

@@ -25,6 +25,9 @@ func (d *daemon) reload() {
 	}
 	gc := cfg.Guard
 	gc.Logger = d.logger
+	if gc.RedirectPort == 0 {
+		gc.RedirectPort = d.gc.RedirectPort
+	}
 	d.keepIssuer(&gc)
 	if err := d.certs.Reload(cfg.TLS); err != nil {
 		d.logger.Error("the new certificates are refused, the old configuration stays", "error", err)
@@ -41,7 +44,7 @@ func (d *daemon) reload() {
 		d.logger.Warn(w)
 	}
 	d.mu.Lock()
-	d.cfg = cfg
+	d.cfg, d.gc = cfg, gc
 	d.mu.Unlock()
 	d.logger.Info("configuration reloaded")
 }
