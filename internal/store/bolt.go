@@ -11,6 +11,7 @@ import (
 	"runtime"
 	"runtime/debug"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	bolt "go.etcd.io/bbolt"
@@ -23,8 +24,8 @@ const lockWait = time.Second
 // maxFile bounds the file in bytes. A store that has grown to it answers ErrFull.
 const maxFile = min(16<<30, math.MaxInt)
 
-// errDamaged says that bbolt gave up in the middle. Its locks are then in an
-// unknown state, so that the database must not even be closed.
+// errDamaged says that bbolt gave up in the middle. It may have left locks
+// behind, so the database must not be touched again, not even to close it.
 var errDamaged = errors.New("damaged file")
 
 // Bolt keeps records in one file, for one process. What Replace has confirmed
@@ -40,6 +41,8 @@ type Bolt struct {
 	done    chan struct{} // closed by Close
 	ended   chan struct{} // closed when the writer has ended
 	closed  error         // of the file; to be read after ended
+
+	damage atomic.Pointer[error] // an errDamaged; final
 
 	mu     sync.RWMutex // held for reading while db is in use, for writing by writer
 	db     *bolt.DB     // nil: closed, or broken by cause
@@ -154,7 +157,17 @@ func (b *Bolt) view(ctx context.Context, f func(*bolt.Tx) error) error {
 	if b.db == nil {
 		return b.broken
 	}
-	return guarded(func() error { return b.db.View(f) })
+	return b.guarded(func() error { return b.db.View(f) })
+}
+
+// guarded is the function of that name, and remembers damage.
+func (b *Bolt) guarded(f func() error) error {
+	err := guarded(f)
+	if errors.Is(err, errDamaged) {
+		err = fmt.Errorf("store %q: %w; stop, restore a copy and start again", b.path, err)
+		b.damage.CompareAndSwap(nil, &err)
+	}
+	return err
 }
 
 func (b *Bolt) check(ctx context.Context) error {
@@ -162,8 +175,11 @@ func (b *Bolt) check(ctx context.Context) error {
 	case <-b.done:
 		return ErrClosed
 	default:
-		return ctx.Err()
 	}
+	if damage := b.damage.Load(); damage != nil {
+		return *damage
+	}
+	return ctx.Err()
 }
 
 // Get implements Store.

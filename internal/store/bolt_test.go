@@ -192,6 +192,45 @@ func exercise(t *testing.T, path string) error {
 	return errors.Join(err, s.Close())
 }
 
+// TestBoltTruncated takes the file away from under an open store, which makes
+// its memory map fault. The process lives, and calls refuse.
+func TestBoltTruncated(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "state.db")
+	s, err := store.OpenBolt(path, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range 100 {
+		if err := s.Replace(t.Context(), fmt.Sprint(i), nil, make([]byte, 1000), time.Time{}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := os.Truncate(path, 0); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.Get(t.Context(), "1"); err == nil || errors.Is(err, store.ErrNotFound) {
+		t.Errorf("Get: got %v, want an error that is not %v", err, store.ErrNotFound)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	defer cancel()
+	for i := range 3 {
+		if err := s.Replace(ctx, fmt.Sprint("new", i), nil, []byte("v"), time.Time{}); err == nil || ctx.Err() != nil {
+			t.Errorf("Replace: got %v, want a refusal in time", err)
+		}
+	}
+	if err := s.Ping(ctx); err == nil || ctx.Err() != nil {
+		t.Errorf("Ping: got %v, want a refusal in time", err)
+	}
+	closed := make(chan struct{})
+	go func() { _ = s.Close(); close(closed) }()
+	select {
+	case <-closed:
+	case <-time.After(10 * time.Second):
+		t.Error("Close hangs")
+	}
+}
+
 // TestBoltSweeps wants expired records to leave the file as others are written.
 func TestBoltSweeps(t *testing.T) {
 	t.Parallel()

@@ -56,11 +56,7 @@ func (b *Bolt) writer() {
 		case w := <-b.queue:
 			b.commit(b.gather(w))
 		case <-b.done:
-			db := b.db
-			b.replaceFile(nil, ErrClosed)
-			if db != nil {
-				b.closed = db.Close()
-			}
+			b.closed = b.release()
 			return
 		}
 	}
@@ -89,7 +85,7 @@ func (b *Bolt) gather(first *write) []*write {
 func (b *Bolt) commit(writes []*write) {
 	err := b.reopen()
 	if err == nil {
-		err = guarded(func() error { return b.transact(writes) })
+		err = b.guarded(func() error { return b.transact(writes) })
 		if err != nil {
 			err = b.explain(err)
 			b.discard(err)
@@ -140,29 +136,42 @@ func (b *Bolt) transact(writes []*write) error {
 // discard closes the file after a failed commit and opens it again. What bbolt
 // holds in memory may differ from what the disk has, and only reading tells.
 func (b *Bolt) discard(cause error) {
+	if b.damage.Load() != nil {
+		return
+	}
 	db := b.db
 	b.replaceFile(nil, cause)
-	if errors.Is(cause, errDamaged) {
-		return
+	if b.guarded(db.Close) == nil {
+		_ = b.reopen() // else the next commit tries again
 	}
-	if err := guarded(db.Close); err != nil {
-		b.replaceFile(nil, err)
-		return
-	}
-	_ = b.reopen() // else the next commit tries again
 }
 
-// reopen opens the file if it is not open, unless it is past mending.
+// release closes the file for good.
+func (b *Bolt) release() error {
+	if damage := b.damage.Load(); damage != nil {
+		return *damage
+	}
+	db := b.db
+	b.replaceFile(nil, ErrClosed)
+	if db == nil {
+		return nil
+	}
+	return b.guarded(db.Close)
+}
+
+// reopen opens the file if it is not open.
 func (b *Bolt) reopen() error {
+	if damage := b.damage.Load(); damage != nil {
+		return *damage
+	}
 	if b.db != nil {
 		return nil
 	}
-	if errors.Is(b.broken, errDamaged) {
-		return b.broken
-	}
-	db, err := openFile(b.path)
-	b.replaceFile(db, err)
-	return err
+	return b.guarded(func() error {
+		db, err := openFile(b.path)
+		b.replaceFile(db, err)
+		return err
+	})
 }
 
 // replaceFile waits for the readers. Only the writer calls it, which may hence

@@ -1,6 +1,7 @@
 package store_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"testing"
@@ -44,5 +45,59 @@ func TestMemoryRefusesWhenFull(t *testing.T) {
 	}
 	if err := add("y", time.Hour); err != nil {
 		t.Errorf("Replace after a deletion: got %v, want nil", err)
+	}
+}
+
+// TestWatchOverflow changes more records than are remembered for a watcher
+// that is stuck. It must still see every deletion.
+func TestWatchOverflow(t *testing.T) {
+	t.Parallel()
+	const n = 70_000
+	c := newClock()
+	s := opened(t, store.NewMemory(c.Now, 2*n), nil)
+	key := func(i int) string { return fmt.Sprintf("k:%d", i) }
+	add := func(i int, expires time.Time) {
+		if err := s.Replace(t.Context(), key(i), nil, []byte{}, expires); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for i := range n {
+		add(i, time.Time{})
+	}
+	known := make(map[string]bool)
+	stuck, release, done := make(chan struct{}), make(chan struct{}), make(chan struct{})
+	synced := 0
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() {
+		ended <- s.Watch(ctx, "k:", func(r store.Record) {
+			known[r.Key] = !r.Deleted
+			if r.Deleted {
+				delete(known, r.Key)
+			}
+		}, func() {
+			if synced++; synced == 1 {
+				close(stuck)
+				<-release
+			} else if synced == 2 {
+				close(done)
+			}
+		})
+	}()
+	<-stuck
+	for i := range n {
+		if err := s.Replace(t.Context(), key(i), []byte{}, nil, time.Time{}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	add(n, c.Now().Add(time.Hour))
+	close(release)
+	<-done
+	cancel()
+	if err := <-ended; !errors.Is(err, context.Canceled) {
+		t.Errorf("Watch: got %v, want %v", err, context.Canceled)
+	}
+	if len(known) != 1 || !known[key(n)] {
+		t.Errorf("after an overflow: got %d records, want the one that is left", len(known))
 	}
 }
