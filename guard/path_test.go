@@ -257,6 +257,9 @@ func FuzzCanonical(f *testing.F) {
 	}
 	p := newInProcess(f, nil)
 	f.Fuzz(func(t *testing.T, target string) {
+		if target == "" {
+			return // no server hands on an empty request line
+		}
 		got, answer := p.ask(secureRequest("GET", target))
 		if got == nil {
 			if answer.Code != 400 {
