@@ -27,6 +27,7 @@ func psychic(g *genuine) []Forged {
 	for _, alg := range []string{"ES256", "ES384", "ES512"} {
 		curve := curves[alg]
 		text := segment(with(g.header, object{"alg": alg})) + "." + segment(g.altered()) + "."
+		control := signed(alg, g.header, g.altered())
 		zero, order := new(big.Int), curve.Params().N
 		for _, v := range []struct {
 			name, title string
@@ -39,7 +40,7 @@ func psychic(g *genuine) []Forged {
 		} {
 			all = append(all, Forged{
 				Name: strings.ToLower(alg) + "-" + v.name, Title: alg + " with " + v.title,
-				Token: text + encode(v.signature), Control: signed(alg, g.header, g.altered()),
+				Token: text + encode(v.signature), Control: control,
 			})
 		}
 	}

@@ -16,9 +16,9 @@ import (
 // divisor of two such numbers is the modulus or a small multiple of it. With
 // the key, alg-confusion can be tried where none is published.
 //
-// The numbers have e times the modulus's bits, so time and memory grow faster
-// than the exponent: it is for exponents of a few hundred within a scan, and
-// with patience for 65537 outside of one. ctx ends the work between steps.
+// The numbers have e times the modulus's bits, so time grows faster than the
+// exponent: for 2048 bits, 257 took 0.2 s of one core, 4097 took 8 s, and 65537
+// is a matter of minutes, not for a scan. ctx ends the work between steps.
 // The returned key was verified against both tokens.
 func RecoverKey(ctx context.Context, first, second string, exponent int) (*rsa.PublicKey, error) {
 	if exponent < 3 || exponent%2 == 0 {
