@@ -26,6 +26,21 @@ func BenchmarkParse(b *testing.B) {
 	}
 }
 
+// BenchmarkParseHostile is the costliest token of the default size that was
+// thought of: as many members as fit, all of them different.
+func BenchmarkParseHostile(b *testing.B) {
+	raw := joined(plainHeader, `{"a":`+manyMembers(520, "")+`}`)
+	if len(raw) < 7<<10 || len(raw) > 8<<10 {
+		b.Fatalf("got %d bytes, want nearly 8 KiB", len(raw))
+	}
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, err := token.Parse(raw, token.Limits{}); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
 // The verification of a token seen for the first time, and beside it the bare
 // cryptography under it: what lies between is our own price.
 

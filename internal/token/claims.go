@@ -10,7 +10,8 @@ import (
 
 // Claims is what a token says of its bearer (RFC 7519 §4.1, RFC 9068 §2.2).
 // Until Verify has returned nil nothing in it can be believed. Strings are
-// never empty where the claim is present, and hold no control characters.
+// never empty where the claim is present, and hold no control characters. They
+// are copies: Claims may be remembered without keeping the token's text alive.
 type Claims struct {
 	Issuer, Subject, ID string
 	// ClientID is client_id, or azp where there is none.
