@@ -1,6 +1,7 @@
 package origin
 
 import (
+	"bytes"
 	"errors"
 	"io"
 	"net/http"
@@ -72,23 +73,8 @@ func headerLines(h http.Header, length bool) int {
 // wellFormed makes sure that a request has exactly the lines that it was made
 // of: whatever found its way into a value, it cannot end the line.
 func wellFormed(b []byte, lines int) error {
-	n := 0
-	for i, c := range b {
-		switch {
-		case c == '\r':
-			if i+1 >= len(b) || b[i+1] != '\n' {
-				return errSplit
-			}
-		case c == '\n':
-			if i == 0 || b[i-1] != '\r' {
-				return errSplit
-			}
-			n++
-		case c == 0:
-			return errSplit
-		}
-	}
-	if n != lines+1 {
+	lines++ // the request line
+	if bytes.Count(b, []byte{'\n'}) != lines || bytes.Count(b, []byte{'\r'}) != lines || bytes.IndexByte(b, 0) >= 0 {
 		return errSplit
 	}
 	return nil
