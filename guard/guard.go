@@ -267,7 +267,7 @@ func (x *exchange) ask() *refusal {
 			}
 			continue
 		}
-		if !x.policy.observes(f.rule) {
+		if f.final || !x.policy.observes(f.rule) {
 			return f
 		}
 		x.observed = append(x.observed, f)

@@ -8,9 +8,9 @@ import (
 )
 
 // Request headers that an upstream might believe although anybody can set
-// them. Every form of them (letter case, underscore or dot for the hyphen,
-// repeats) is removed before a request goes on. What the upstream is to
-// believe is set afterwards, in forward.go.
+// them. Every form of them (letter case, anything for the hyphen, repeats) is
+// removed before a request goes on. What the upstream is to believe is set
+// afterwards, in forward.go.
 
 // spoofable lists exact names, lower case.
 var spoofable = set(
@@ -80,12 +80,28 @@ func spoofableName(name string) bool {
 	return false
 }
 
-// foldName brings the forms that servers mistake for each other together.
+// foldName brings the forms together that servers mistake for each other. CGI
+// and what descends from it write an underscore for whatever is neither letter
+// nor digit, so all of those count as the hyphen.
 func foldName(name string) string {
-	if strings.ContainsAny(name, "_.") {
-		name = strings.NewReplacer("_", "-", ".", "-").Replace(name)
+	folded := lower(name)
+	for i := range len(folded) {
+		if foldedByte(folded[i]) != folded[i] {
+			b := []byte(folded)
+			for j := range b {
+				b[j] = foldedByte(b[j])
+			}
+			return string(b)
+		}
 	}
-	return lower(name)
+	return folded
+}
+
+func foldedByte(b byte) byte {
+	if 'a' <= b && b <= 'z' || '0' <= b && b <= '9' {
+		return b
+	}
+	return '-'
 }
 
 // ordinary are the canonical names of headers that need no closer look, so
@@ -172,15 +188,13 @@ func (x *exchange) checkLength(values []string) *refusal {
 		", but the body's length is " + strconv.FormatInt(x.r.ContentLength, 10)}
 }
 
-// framingAlias reports names which a server that folds underscores or dots
-// would take for a header that delimits or authenticates messages.
+// framingAlias reports names which a server that folds them would take for a
+// header that delimits or authenticates messages.
 func framingAlias(name string) bool {
-	if !strings.ContainsAny(name, "_.") {
-		return false
-	}
-	switch foldName(name) {
+	folded := foldName(name)
+	switch folded {
 	case "content-length", "transfer-encoding", "authorization", "cookie", "host", "dpop", "content-type", "upgrade":
-		return true
+		return folded != lower(name)
 	}
 	return false
 }

@@ -42,7 +42,7 @@ func (g *Guard) plaintext(p *policy, r *http.Request, now time.Time) *refusal {
 	}
 	name, allowed := p.hosts.allowsName(r.Host)
 	if credential {
-		f := &refusal{rule: RuleTransport, kind: kindHTTPSRequired, reason: "a credential came over plain HTTP"}
+		f := &refusal{rule: RuleTransport, kind: kindHTTPSRequired, final: true, reason: "a credential came over plain HTTP"}
 		if burnt > 0 {
 			f.reason = "a valid token came over plain HTTP and was burnt"
 		}

@@ -13,6 +13,7 @@ type refusal struct {
 	rule   Rule
 	reason string
 	kind   *refusalKind
+	final  bool // stands even where its rule is only observed
 
 	scopes     string        // for Insufficient scope
 	allow      string        // for Method not allowed
