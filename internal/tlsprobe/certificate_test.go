@@ -361,6 +361,36 @@ func mustKey(t testing.TB, path string) crypto.Signer {
 	return key.(crypto.Signer)
 }
 
+// What clients would never look at does not count, unless nothing is trusted.
+func TestWeakKeysInTheChain(t *testing.T) {
+	t.Parallel()
+	root := newCA(t, nil, "Root")
+	weak, strong := leafWithKey(t, root, newRSA(t, 1024)), newLeaf(t, root)
+	tests := []struct {
+		name  string
+		sent  []*authority
+		roots []*authority
+		want  []string
+	}{
+		{"weak", []*authority{weak}, []*authority{root}, []string{"RSA of 1024 bits"}},
+		{"weak stranger in a trusted chain", []*authority{strong, weak}, []*authority{root}, nil},
+		{"weak stranger in an untrusted chain", []*authority{strong, weak}, nil, []string{"RSA of 1024 bits"}},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			p := probe(goServer(t, certConfig(tt.sent[0].serve(tt.sent[1:]...))))
+			p.Roots = pool(tt.roots...)
+			var got []string
+			for _, c := range p.Chain(t.Context(), p.Versions(t.Context())).SNI.WeakKeys() {
+				got = append(got, c.WeakKey())
+			}
+			if diff := cmp.Diff(tt.want, got); diff != "" {
+				t.Errorf("weak keys (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
 // A certificate that crypto/x509 refuses is judged all the same.
 func TestCertificateThatX509Refuses(t *testing.T) {
 	t.Parallel()

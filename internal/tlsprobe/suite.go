@@ -56,9 +56,6 @@ func (s Suite) String() string {
 // Classes returns the classes that the suite is in, ClassWeakDH excepted.
 func (s Suite) Classes() []Class { return suites()[s].classes }
 
-// In reports whether the suite is in class c.
-func (s Suite) In(c Class) bool { return slices.Contains(suites()[s].classes, c) }
-
 // suiteTraits is what the name of a suite tells.
 type suiteTraits struct {
 	name    string
