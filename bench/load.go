@@ -92,6 +92,7 @@ func (o *outcome) failures() int {
 
 func (o *outcome) add(other outcome) {
 	o.Requests += other.Requests
+	o.Dials += other.Dials
 	o.Slowest = max(o.Slowest, other.Slowest)
 	for what, n := range other.Errors {
 		o.note(what, n)

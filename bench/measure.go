@@ -4,13 +4,13 @@ import (
 	"context"
 	"fmt"
 	"os"
-	"path/filepath"
 	"slices"
 	"time"
 )
 
 const (
 	starts      = 5                    // of a proxy, for one sample of its start
+	logTurns    = 8                    // of each of the two, for one sample of the log's price
 	honestPause = 5 * time.Millisecond // between two requests of the honest client
 )
 
@@ -55,65 +55,27 @@ func (b *bed) measure(ctx context.Context, r row, p proxy) (sample, error) {
 	case r.figure == logPercent:
 		return b.priceOfLog(ctx, r, p)
 	default:
-		return b.load(ctx, r, p, false)
+		return b.load(ctx, r, p)
 	}
-}
-
-// start runs p for r in dir. The caller stops it.
-func (b *bed) start(ctx context.Context, r row, p proxy, dir string, accessLog bool) (*process, string, error) {
-	addr, err := freeAddr()
-	if err != nil {
-		return nil, "", err
-	}
-	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return nil, "", fmt.Errorf("make a folder for %s: %w", p.name, err)
-	}
-	args, err := p.configure(setup{dir: dir, listen: addr, upstream: b.upAddr, cert: b.cert,
-		alg: r.alg, verifier: b.stock[r.alg].verifier, accessLog: accessLog})
-	if err != nil {
-		return nil, "", err
-	}
-	proc, err := startProcess(ctx, addr, p.line, p.bin, args...)
-	return proc, addr, err
-}
-
-// folder names a new one for a proxy.
-func (b *bed) folder() string {
-	b.cells++
-	return filepath.Join(b.dir, fmt.Sprintf("cell-%d", b.cells))
 }
 
 // load measures CPU time a request, and for the memory row what is resident
-// afterwards. Connecting and the first requests are not counted.
-func (b *bed) load(ctx context.Context, r row, p proxy, accessLog bool) (sample, error) {
-	proc, addr, err := b.start(ctx, r, p, b.folder(), accessLog)
+// afterwards.
+func (b *bed) load(ctx context.Context, r row, p proxy) (sample, error) {
+	st, err := b.stage(ctx, r, p, false)
 	if err != nil {
 		return sample{}, err
 	}
-	defer proc.stop()
-	st := b.stock[r.alg]
-	clients := newCrowd(b.opts.Conns, addr, b.cert, r.how)
-	defer clients.close()
-
-	timed, cancel := context.WithTimeout(ctx, b.opts.Warm)
-	warm := clients.run(timed, cycle(st.good[:1]), 200, 0)
-	cancel()
-	if r.kind == many { // the row is about tokens that were seen before
-		warm.add(clients.run(ctx, once(st.good[:manyTokens]), 200, 0))
-	}
-	if warm.failures() > 0 {
-		return sample{}, fmt.Errorf("while warming up: %v; it wrote: %s", &warm, proc.tail)
-	}
-
+	defer st.close()
 	begin := time.Now()
-	before, err := cpuTime(proc.pid())
+	before, err := cpuTime(st.proc.pid())
 	if err != nil {
 		return sample{}, err
 	}
-	seen, honest := b.drive(ctx, r, p, clients, addr)
-	after, err := cpuTime(proc.pid())
+	seen, honest := b.drive(ctx, r, p, st)
+	after, err := cpuTime(st.proc.pid())
 	if err != nil {
-		return sample{}, fmt.Errorf("%w; it wrote: %s", err, proc.tail)
+		return sample{}, fmt.Errorf("%w; it wrote: %s", err, st.proc.tail)
 	}
 	s := sample{Requests: seen.Requests + honest.Requests, Dials: seen.Dials + honest.Dials,
 		Seconds: time.Since(begin).Seconds(), Failed: seen.failures(), Errors: seen.Errors,
@@ -121,8 +83,8 @@ func (b *bed) load(ctx context.Context, r row, p proxy, accessLog bool) (sample,
 	if s.Requests == 0 {
 		return s, fmt.Errorf("no request was made in %v", b.opts.Cell)
 	}
-	s.Value = float64((after - before).Microseconds()) / float64(s.Requests)
-	mem, err := residentMemory(proc.pid())
+	s.Value = micros(after-before) / float64(s.Requests)
+	mem, err := residentMemory(st.proc.pid())
 	if err != nil {
 		return s, err
 	}
@@ -133,10 +95,12 @@ func (b *bed) load(ctx context.Context, r row, p proxy, accessLog bool) (sample,
 	return s, ctx.Err()
 }
 
+func micros(d time.Duration) float64 { return float64(d.Nanoseconds()) / 1000 }
+
 // drive sends what the row asks for, and for forgeries has an honest client
 // beside them.
-func (b *bed) drive(ctx context.Context, r row, p proxy, clients crowd, addr string) (seen, honest outcome) {
-	st := b.stock[r.alg]
+func (b *bed) drive(ctx context.Context, r row, p proxy, on *stage) (seen, honest outcome) {
+	st, clients := b.stock[r.alg], on.clients
 	timed, cancel := context.WithTimeout(ctx, b.opts.Cell)
 	defer cancel()
 	switch r.kind {
@@ -149,7 +113,7 @@ func (b *bed) drive(ctx context.Context, r row, p proxy, clients crowd, addr str
 		if p.checks {
 			want = 401
 		}
-		lone := newCrowd(1, addr, b.cert, r.how)
+		lone := newCrowd(1, on.addr, b.cert, r.how)
 		defer lone.close()
 		done := make(chan struct{})
 		go func() {
@@ -164,15 +128,43 @@ func (b *bed) drive(ctx context.Context, r row, p proxy, clients crowd, addr str
 	}
 }
 
-// priceOfLog measures without and with access log, one after the other.
+// priceOfLog compares p without and with access log. Both run, and are loaded
+// in turn for short times, for what they differ by is less than the machine
+// drifts from one cell to the next.
 func (b *bed) priceOfLog(ctx context.Context, r row, p proxy) (sample, error) {
-	off, err := b.load(ctx, r, p, false)
-	if err != nil {
-		return off, err
+	var on [2]*stage // without, with
+	for i := range on {
+		var err error
+		if on[i], err = b.stage(ctx, r, p, i == 1); err != nil {
+			return sample{}, err
+		}
+		defer on[i].close()
 	}
-	on, err := b.load(ctx, r, p, true)
-	on.Value = 100 * (on.Value/off.Value - 1)
-	return on, err
+	var used [2]time.Duration
+	var seen [2]outcome
+	begin := time.Now()
+	for turn := range 2 * logTurns {
+		i := turn % 2
+		before, err := cpuTime(on[i].proc.pid())
+		if err != nil {
+			return sample{}, err
+		}
+		timed, cancel := context.WithTimeout(ctx, 2*b.opts.Cell/logTurns)
+		seen[i].add(on[i].clients.run(timed, cycle(b.stock[r.alg].good[:1]), 200, 0))
+		cancel()
+		after, err := cpuTime(on[i].proc.pid())
+		if err != nil {
+			return sample{}, err
+		}
+		used[i] += after - before
+	}
+	if seen[0].Requests == 0 || seen[1].Requests == 0 {
+		return sample{}, fmt.Errorf("no request was made in %v", b.opts.Cell)
+	}
+	without, with := micros(used[0])/float64(seen[0].Requests), micros(used[1])/float64(seen[1].Requests)
+	seen[0].add(seen[1])
+	return sample{Value: 100 * (with/without - 1), Requests: seen[0].Requests, Dials: seen[0].Dials,
+		Seconds: time.Since(begin).Seconds(), Failed: seen[0].failures(), Errors: seen[0].Errors}, ctx.Err()
 }
 
 // timeStart is the median of several starts, from exec to ready, in a folder

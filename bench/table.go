@@ -65,7 +65,7 @@ func (r *results) cell(w row, proxy string) (text string, median float64, ok boo
 		return "-", 0, false
 	}
 	slices.Sort(v)
-	median = v[len(v)/2]
+	median = (v[(len(v)-1)/2] + v[len(v)/2]) / 2
 	format := "%.1f"
 	switch {
 	case multiple:
