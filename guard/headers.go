@@ -163,11 +163,11 @@ func checkHeaders(x *exchange) *refusal {
 func checkConnection(values []string) *refusal {
 	for _, v := range values {
 		for token := range strings.SplitSeq(v, ",") {
-			token = foldName(textproto.TrimString(token))
-			if token == "" || token == "close" || token == "keep-alive" || token == "upgrade" || token == "te" {
+			token = textproto.TrimString(token)
+			if token == "" {
 				continue
 			}
-			if credentialNames[token] || spoofableName(token) {
+			if folded := foldName(token); !validToken(token) || credentialNames[folded] || spoofableName(token) {
 				return &refusal{rule: RuleHeaders, kind: kindInvalidRequest, reason: "Connection names " + quoted(token)}
 			}
 		}

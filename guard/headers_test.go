@@ -122,6 +122,8 @@ func TestConnectionNames(t *testing.T) {
 		{"keep-alive and a header of its own", []string{"keep-alive, X-Custom"}, true},
 		{"empty", []string{""}, true},
 		{"Authorization", []string{"Authorization"}, false},
+		{"without a comma", []string{"close authorization"}, false},
+		{"in quotes", []string{"\"Authorization\""}, false},
 		{"authorization behind close", []string{"close, authorization"}, false},
 		{"in a second line", []string{"close", "Authorization"}, false},
 		{"with spaces", []string{"keep-alive ,\tAuthorization "}, false},
