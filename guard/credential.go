@@ -66,10 +66,10 @@ func checkCredential(x *exchange) *refusal {
 	}
 	var c credential
 	if len(authorization) == 1 {
-		scheme, rest, _ := strings.Cut(textproto.TrimString(authorization[0]), " ")
+		scheme, rest := cutScheme(authorization[0])
 		isDPoP := strings.EqualFold(scheme, "DPoP")
 		if isDPoP || strings.EqualFold(scheme, "Bearer") {
-			c = credential{source: sourceHeader, raw: textproto.TrimString(rest), dpop: isDPoP}
+			c = credential{source: sourceHeader, raw: rest, dpop: isDPoP}
 			if strings.ContainsAny(c.raw, ", ") {
 				return two("Authorization holds more than one value")
 			}
@@ -95,14 +95,31 @@ func checkCredential(x *exchange) *refusal {
 		x.r.Header.Del("Authorization")
 		c = credential{}
 	}
-	if c.source == sourceNone && len(x.policy.sources.query) > 0 {
-		c, reason = x.queryTokens()
-		if reason != "" {
+	if len(x.policy.sources.query) > 0 {
+		inQuery, reason := x.queryTokens()
+		switch {
+		case reason != "":
 			return two(reason)
+		case inQuery.source != sourceNone && c.source != sourceNone:
+			return two("a token in the cookie " + quoted(c.name) + " and another in the query parameter " + quoted(inQuery.name))
+		case inQuery.source != sourceNone:
+			c = inQuery
 		}
 	}
 	x.credential = c
 	return nil
+}
+
+// cutScheme parts the scheme of an Authorization header from what follows. A
+// tab parts them too: there are servers that split at any white space, and
+// what they take for a token must not get past us as none.
+func cutScheme(authorization string) (scheme, rest string) {
+	authorization = strings.Trim(authorization, " \t")
+	i := strings.IndexAny(authorization, " \t")
+	if i < 0 {
+		return authorization, ""
+	}
+	return authorization[:i], strings.Trim(authorization[i:], " \t")
 }
 
 // cookieTokens reads the token cookies.
@@ -181,7 +198,7 @@ func looksLikeJWT(s string) bool {
 func (p *policy) hasCredential(r *http.Request) (tokens []string, any bool) {
 	for _, a := range r.Header["Authorization"] {
 		any = true
-		scheme, rest, _ := strings.Cut(textproto.TrimString(a), " ")
+		scheme, rest := cutScheme(a)
 		if strings.EqualFold(scheme, "Bearer") || strings.EqualFold(scheme, "DPoP") {
 			for t := range strings.SplitSeq(rest, ",") {
 				tokens = append(tokens, textproto.TrimString(t))
