@@ -106,7 +106,7 @@ func (c *checker) top() {
 	}
 	for i, h := range cfg.Hosts {
 		if name, port, ok := splitHost(strings.ToLower(h)); !ok || name == "" || port != "" && !usablePort(port) {
-			c.add(path("hosts", i), fmt.Sprintf("%q is not a host name", h), "write NAME or NAME:PORT, without scheme, path, wildcard or trailing dot")
+			c.add(path("hosts", i), fmt.Sprintf("%q is not a host name", h), "write NAME or NAME:PORT, without scheme, path, wildcard or trailing dot, and an IPv6 address in brackets")
 		}
 	}
 	for i, id := range cfg.AcceptRisk {

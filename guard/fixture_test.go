@@ -254,6 +254,9 @@ func readReply(t testing.TB, res *http.Response) reply {
 	if err != nil {
 		t.Fatalf("read the answer: %v", err)
 	}
+	if res.Close {
+		res.Header.Set("Connection", "close") // net/http takes it out
+	}
 	return reply{res.StatusCode, res.Proto, res.Header, string(body)}
 }
 

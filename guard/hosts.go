@@ -72,12 +72,6 @@ func splitHost(host string) (name, port string, ok bool) {
 	if i := strings.IndexByte(host, ':'); i >= 0 {
 		name, port = host[:i], host[i+1:]
 		if !validPort(port) {
-			// A bare IPv6 address is fine in a configuration, where there is
-			// no bracket to get wrong, and never in a Host header, where Go
-			// has refused it before us.
-			if a, err := netip.ParseAddr(host); err == nil && a.Is6() {
-				return host, "", true
-			}
 			return "", "", false
 		}
 	}
