@@ -8,7 +8,7 @@ import (
 
 // remembered keeps what was learnt of verified tokens: never the token, only
 // its SHA-256 and the facts that the other rules need. Entries are plain
-// numbers in slabs that grow as they fill, so that a full memory costs the
+// numbers in chunks that come as they fill, so that a full memory costs the
 // garbage collector nothing and every entry costs the same.
 //
 // A remembered token is one whose signature, issuer and audience need no
@@ -50,16 +50,20 @@ const (
 	boundFingerprint
 )
 
+// rememberedShard is a hash table with open addressing whose entries are
+// numbers of slots. Slots come in chunks, so that growing copies nothing.
 type rememberedShard struct {
-	mu    sync.Mutex
-	index map[uint64]int32 // by the first eight bytes of the key
-	slots []facts
-	// thumbprints has one entry a slot as soon as any token is bound.
-	thumbprints []thumbprint
+	mu     sync.Mutex
+	table  []int32 // slot number plus one; 0 is free; a power of two long
+	chunks []*[chunkSlots]facts
+	// thumbprints has a chunk beside each one in which a token is bound.
+	thumbprints map[int]*[chunkSlots]thumbprint
+	used        int
 	max         int
 	hand        int
-	_           [24]byte // keep neighbours off one cache line
 }
+
+const chunkSlots = 128
 
 // newRemembered makes room for max tokens. Zero or less: none are remembered.
 func newRemembered(max int) *remembered {
@@ -70,13 +74,14 @@ func newRemembered(max int) *remembered {
 	per := (max + rememberedShards - 1) / rememberedShards
 	for i := range m.shards {
 		m.shards[i].max = per
-		m.shards[i].index = map[uint64]int32{}
+		m.shards[i].table = make([]int32, 64)
+		m.shards[i].thumbprints = map[int]*[chunkSlots]thumbprint{}
 	}
 	return m
 }
 
-func (m *remembered) shard(key *[sha256.Size]byte) (*rememberedShard, uint64) {
-	return &m.shards[key[31]%rememberedShards], binary.LittleEndian.Uint64(key[:8])
+func (m *remembered) shard(key *[sha256.Size]byte) *rememberedShard {
+	return &m.shards[key[31]%rememberedShards]
 }
 
 // get copies the entry of key into f, and what the token is bound to into t.
@@ -84,70 +89,111 @@ func (m *remembered) get(key *[sha256.Size]byte, f *facts, t *thumbprint) bool {
 	if m == nil {
 		return false
 	}
-	s, short := m.shard(key)
+	s := m.shard(key)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	i, ok := s.index[short]
-	if !ok || s.slots[i].key != *key {
+	i := s.table[s.find(key)] - 1
+	if i < 0 {
 		return false
 	}
-	s.slots[i].used = true
-	*f = s.slots[i]
+	slot := s.slot(int(i))
+	slot.used = true
+	*f = *slot
 	if f.bound != unbound {
-		*t = s.thumbprints[i]
+		*t = s.thumbprints[int(i)/chunkSlots][int(i)%chunkSlots]
 	}
 	return true
 }
 
-// put remembers f, in the place of an entry that was not used for long.
+// put remembers f, in the place of an entry that was not used for long where
+// there is no room.
 func (m *remembered) put(f *facts, t *thumbprint) {
 	if m == nil {
 		return
 	}
-	s, short := m.shard(&f.key)
+	s := m.shard(&f.key)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if i, ok := s.index[short]; ok {
+	at := s.find(&f.key)
+	if i := s.table[at] - 1; i >= 0 {
 		s.set(int(i), f, t)
 		return
 	}
-	if len(s.slots) < s.max {
-		if len(s.slots) == cap(s.slots) {
-			s.grow()
+	i := s.used
+	if i < s.max {
+		if i/chunkSlots == len(s.chunks) {
+			s.chunks = append(s.chunks, new([chunkSlots]facts))
 		}
-		s.index[short] = int32(len(s.slots))
-		s.slots = append(s.slots, facts{})
-		s.set(len(s.slots)-1, f, t)
-		return
+		s.used++
+	} else {
+		i = s.evict()
+		at = s.find(&f.key)
 	}
-	for s.slots[s.hand].used {
-		s.slots[s.hand].used = false
-		s.hand = (s.hand + 1) % len(s.slots)
+	s.set(i, f, t)
+	s.table[at] = int32(i + 1)
+	if s.used*4 > len(s.table)*3 {
+		s.rehash()
 	}
-	delete(s.index, binary.LittleEndian.Uint64(s.slots[s.hand].key[:8]))
-	s.set(s.hand, f, t)
-	s.index[short] = int32(s.hand)
-	s.hand = (s.hand + 1) % len(s.slots)
 }
+
+func (s *rememberedShard) slot(i int) *facts { return &s.chunks[i/chunkSlots][i%chunkSlots] }
 
 func (s *rememberedShard) set(i int, f *facts, t *thumbprint) {
-	s.slots[i] = *f
-	if f.bound != unbound && s.thumbprints == nil {
-		s.thumbprints = make([]thumbprint, cap(s.slots))
+	*s.slot(i) = *f
+	if f.bound == unbound {
+		return
 	}
-	if s.thumbprints != nil {
-		s.thumbprints[i] = *t
+	c := s.thumbprints[i/chunkSlots]
+	if c == nil {
+		c = new([chunkSlots]thumbprint)
+		s.thumbprints[i/chunkSlots] = c
 	}
+	c[i%chunkSlots] = *t
 }
 
-// grow adds an eighth, not the half or double that append would: the slots are
-// most of the guard's memory.
-func (s *rememberedShard) grow() {
-	n := min(s.max, len(s.slots)+max(64, len(s.slots)/8))
-	grown := make([]facts, len(s.slots), n)
-	copy(grown, s.slots)
-	s.slots = grown
-	if s.thumbprints != nil {
-		s.thumbprints = append(make([]thumbprint, 0, n), s.thumbprints...)[:n]
+// home is where an entry of key belongs in the table.
+func (s *rememberedShard) home(key *[sha256.Size]byte) int {
+	return int(binary.LittleEndian.Uint64(key[:8]) & uint64(len(s.table)-1))
+}
+
+// find returns the place of key in the table, or the free one where it goes.
+func (s *rememberedShard) find(key *[sha256.Size]byte) int {
+	at := s.home(key)
+	for s.table[at] != 0 && s.slot(int(s.table[at]-1)).key != *key {
+		at = (at + 1) & (len(s.table) - 1)
+	}
+	return at
+}
+
+// evict frees the slot of an entry that was not used since the hand last came by.
+func (s *rememberedShard) evict() int {
+	for s.slot(s.hand).used {
+		s.slot(s.hand).used = false
+		s.hand = (s.hand + 1) % s.max
+	}
+	i := s.hand
+	s.hand = (s.hand + 1) % s.max
+	s.remove(s.find(&s.slot(i).key))
+	return i
+}
+
+// remove frees a place and moves up the entries behind it that would no longer
+// be found.
+func (s *rememberedShard) remove(free int) {
+	mask := len(s.table) - 1
+	for at := (free + 1) & mask; s.table[at] != 0; at = (at + 1) & mask {
+		home := s.home(&s.slot(int(s.table[at] - 1)).key)
+		if (at-home)&mask >= (at-free)&mask {
+			s.table[free] = s.table[at]
+			free = at
+		}
+	}
+	s.table[free] = 0
+}
+
+func (s *rememberedShard) rehash() {
+	s.table = make([]int32, 2*len(s.table))
+	for i := range s.used {
+		s.table[s.find(&s.slot(i).key)] = int32(i + 1)
 	}
 }
