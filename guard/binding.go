@@ -7,7 +7,7 @@ import (
 	"crypto/subtle"
 	"encoding/base64"
 	"encoding/binary"
-	"strings"
+	"errors"
 	"time"
 
 	"github.com/wiretight/wiretight/internal/token"
@@ -52,9 +52,10 @@ func checkBinding(x *exchange) *refusal {
 	case unbound:
 		if mode == BindingRequired {
 			reason = "token is not bound to a client"
-		} else if x.credential.dpop {
-			reason = "token is not bound to a key, but came under the DPoP scheme"
 		}
+	}
+	if reason == "" && x.credential.dpop {
+		reason = "token is not bound to a key, but came under the DPoP scheme"
 	}
 	if reason != "" {
 		return x.challenged(&refusal{rule: RuleBinding, kind: kindInvalidToken, reason: reason})
@@ -117,7 +118,7 @@ func (x *exchange) checkProof() *refusal {
 		f := refuse(err.Error())
 		if f != nil && x.policy.dpopNonce {
 			f.dpop.nonce = x.guard.nonces.issue(x.now)
-			if strings.Contains(err.Error(), "nonce") {
+			if errors.Is(err, token.ErrNonce) {
 				f.dpop.error = "use_dpop_nonce"
 			}
 		}

@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"net/http"
 	"net/netip"
+	"net/url"
 	"strings"
 	"time"
 
@@ -65,6 +66,23 @@ func (x *exchange) forwardIdentity(out http.Header, up *upstream) error {
 	return nil
 }
 
+// hideQueryToken takes the token out of the query, where that is its place and
+// the upstream is not to have it.
+func (x *exchange) hideQueryToken() {
+	if x.credential.source != sourceQuery {
+		return
+	}
+	var kept []string
+	for pair := range strings.SplitSeq(x.path.query, "&") {
+		name, _, _ := strings.Cut(pair, "=")
+		if n, err := url.QueryUnescape(name); err != nil || n != x.credential.name {
+			kept = append(kept, pair)
+		}
+	}
+	x.path.query = strings.Join(kept, "&")
+	x.path.hasQuery = len(kept) > 0
+}
+
 // removeToken takes the client's own credential out of a request.
 func (x *exchange) removeToken(out http.Header) {
 	delete(out, "Authorization")
@@ -75,10 +93,11 @@ func (x *exchange) removeToken(out http.Header) {
 }
 
 // headerSafe makes a claim fit for a header: bytes that could end or forge one,
-// and those that servers decode differently, become percent escapes.
+// those that servers decode differently, and the percent sign, become percent
+// escapes. No two claims make the same header.
 func headerSafe(s string) string {
 	for i := range len(s) {
-		if s[i] < ' ' || s[i] > '~' {
+		if s[i] < ' ' || s[i] > '~' || s[i] == '%' {
 			return headerEscape(s)
 		}
 	}

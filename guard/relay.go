@@ -74,6 +74,9 @@ func (x *exchange) outgoing(ctx context.Context) *http.Request {
 	out := &http.Request{Method: x.r.Method, Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1, Header: h, Host: x.r.Host, ContentLength: x.r.ContentLength}
 	target := *x.r.URL
 	target.Scheme, target.Host, target.User, target.Fragment = up.scheme, up.host, nil, ""
+	if x.policy.forward != ForwardToken {
+		x.hideQueryToken()
+	}
 	x.path.write(&target)
 	out.URL = &target
 	if x.r.ContentLength != 0 && x.r.Body != nil {

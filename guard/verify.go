@@ -249,6 +249,7 @@ func (x *exchange) dropToken() {
 	if x.credential.source == sourceCookie {
 		removeCookie(x.r.Header, x.credential.name)
 	}
+	x.hideQueryToken()
 	x.credential = credential{}
 	x.facts = facts{}
 	x.verified = false
