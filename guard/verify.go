@@ -233,7 +233,7 @@ func (x *exchange) challenged(f *refusal) *refusal {
 	}
 	if f.kind.bearer && x.policy.proofsWelcome {
 		f.dpop.show = true
-		if f.kind.error == "invalid_token" {
+		if f.kind.error == "invalid_token" && f.dpop.error == "" {
 			f.dpop.error = "invalid_token"
 		}
 	}
