@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/valkey-io/valkey-go"
@@ -40,6 +41,8 @@ type Valkey struct {
 	done   chan struct{} // closed by Close
 	ended  chan struct{} // closed when tend has ended
 	close  sync.Once
+
+	connections atomic.Int64 // made so far
 
 	mu     sync.RWMutex
 	client valkey.Client // nil: down

@@ -121,6 +121,30 @@ func TestValkeyRestart(t *testing.T) {
 	c.Reaches(t, back, map[string]string{"r:a": "", "r:c": ""})
 }
 
+// TestValkeyFailover has a server come back that never heard of the last
+// change, though its log still has the place at which the watcher was.
+func TestValkeyFailover(t *testing.T) {
+	t.Parallel()
+	server := startServer(t, "--appendonly", "yes", "--appendfsync", "always", "--dir", t.TempDir())
+	s := openPatient(t, fmt.Sprintf("redis://%s", server.Address()))
+	for _, key := range []string{"r:stays", "r:goes"} {
+		if err := consumeOnce(s, key); err != nil {
+			t.Fatal(err)
+		}
+	}
+	c := storetest.Watch(t, s, "r:")
+	c.Reaches(t, back, map[string]string{"r:stays": "", "r:goes": ""})
+	server.kill()
+	port := server.port
+	server.port = freePort(t)
+	server.start()
+	server.must("DEL wiretight:r:r:goes")
+	server.kill()
+	server.port = port
+	server.start()
+	c.Reaches(t, back, map[string]string{"r:stays": ""})
+}
+
 // TestValkeyHangs stops the server without closing its connections.
 func TestValkeyHangs(t *testing.T) {
 	t.Parallel()

@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"net"
@@ -87,6 +88,7 @@ func (v *Valkey) options() valkey.ClientOption {
 		Password:            v.at.password,
 		SelectDB:            v.at.database,
 		TLSConfig:           v.at.tls,
+		DialCtxFn:           v.connection,
 		Dialer:              net.Dialer{Timeout: v.wait, KeepAlive: time.Second},
 		ConnWriteTimeout:    v.wait,
 		ClientName:          "wiretight",
@@ -101,6 +103,17 @@ func (v *Valkey) options() valkey.ClientOption {
 		PipelineMultiplex: -1,
 		DisableRetry:      true, // a Replace that was sent twice would answer that it lost
 	}
+}
+
+// connection makes a connection and counts it. The client makes a new one
+// without a word when it finds the last one dead; a watcher has to know.
+func (v *Valkey) connection(ctx context.Context, address string, d *net.Dialer, c *tls.Config) (net.Conn, error) {
+	v.connections.Add(1)
+	if c == nil {
+		return d.DialContext(ctx, "tcp", address)
+	}
+	secure := tls.Dialer{NetDialer: d, Config: c}
+	return secure.DialContext(ctx, "tcp", address)
 }
 
 // inspect makes sure that the server takes writes and never evicts.

@@ -83,16 +83,18 @@ type follower struct {
 	mirror *mirror
 	at     string // last entry read; empty: everything must be read again
 	epoch  string // of the state that mirror reflects; empty: none yet
+
+	connections int64 // as counted when everything was read
 }
 
-// catchUp reports what has changed. After an error everything is read again,
-// because a server that comes back may have lost its last changes.
+// catchUp reports what has changed. Over a new connection everything is read
+// again, because a server that comes back, or takes another's place, may lack
+// the last changes. An error leaves the place in the log as it was.
 func (f *follower) catchUp(ctx context.Context) error {
-	err := f.follow(ctx)
-	if err != nil {
-		f.at = ""
+	if n := f.v.connections.Load(); n != f.connections {
+		f.connections, f.at = n, ""
 	}
-	return err
+	return f.follow(ctx)
 }
 
 func (f *follower) follow(ctx context.Context) error {
