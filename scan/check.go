@@ -27,6 +27,10 @@ type Check struct {
 	// first: it waits for them, and is subsumed by one that has found
 	// something.
 	After []string
+	// Passive says that the check sends nothing but what an ordinary client
+	// would: no forged token, no probe of TLS, no header that lies. Only such
+	// checks run in a scan that is Passive.
+	Passive bool
 	// Run decides. It must not panic, sleep, print or open connections of its
 	// own. It returns Inconclusive rather than Pass when in doubt.
 	Run func(ctx context.Context, t *Target) Verdict
