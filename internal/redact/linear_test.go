@@ -16,7 +16,7 @@ import (
 func TestMaskIsLinear(t *testing.T) {
 	const size, factor, bound, floor = 8 << 10, 8, 24, 300 * time.Microsecond
 	for _, unit := range []string{
-		"eyJ", "eyJ.", "eyJa.b", "eyJ..", ".eyJ", "keyJ", "%65yJ", "%2EeyJ", `\u002eeyJ`, "eyJ&#46",
+		"eyJ", "eyJhbGci", "%2DeyJ", "eyJ.", "eyJa.b", "eyJ..", ".eyJ", "keyJ", "%65yJ", "%2EeyJ", `\u002eeyJ`, "eyJ&#46",
 		"Bearer ", "Bearer+", "Basic+", "basic%20", "Basic a+", "Bearer realm=", "DPoP\t",
 		"-----BEGIN ", "-----BEGIN PRIVATE", "-----BEGIN X-----", "-----END",
 		"password:", "password=", "token: ", "token:\t", "token%3D", `"token":[`, `"token":{"`, `token:[]`, `"token":"\`,
