@@ -2,19 +2,9 @@ package store_test
 
 import (
 	"context"
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
-	"crypto/x509"
-	"crypto/x509/pkix"
-	"encoding/pem"
 	"errors"
 	"fmt"
-	"math/big"
 	"net"
-	"os"
-	"path/filepath"
-	"strings"
 	"sync"
 	"syscall"
 	"testing"
@@ -282,91 +272,6 @@ func TestValkeyLogWithinEpoch(t *testing.T) {
 	c.Reaches(t, back, map[string]string{"r:stays": ""})
 }
 
-// TestValkeyUser has a user with only the rights that the documentation names,
-// and one that may not use channels, whose watchers must still be in time.
-func TestValkeyUser(t *testing.T) {
-	t.Parallel()
-	const rights = "~wiretight:* +get +mget +set +del +exists +scan +time +xadd +xrange +xrevrange +eval +evalsha " +
-		"+publish +subscribe +unsubscribe +hello +ping +info +select +client"
-	for name, test := range map[string]struct {
-		channels string
-		limit    time.Duration
-	}{
-		"push":         {"&wiretight:changed", 250 * time.Millisecond},
-		"without push": {"", time.Second},
-	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			server := startServer(t)
-			server.must("ACL SETUSER least on >pw resetchannels " + rights + " " + test.channels)
-			url := fmt.Sprintf("redis://least:pw@%s/1", server.Address())
-			s, other := openPatient(t, url), openPatient(t, url)
-			c := storetest.Watch(t, other, "r:")
-			storetest.Eventually(t, back, func() bool { return c.Synced() > 0 })
-			if test.channels != "" {
-				storetest.Eventually(t, back, func() bool { return subscribed(server) })
-			}
-			best := time.Hour // of several, as the machine may be busy
-			for i := range 5 {
-				key := fmt.Sprintf("r:%d", i)
-				began := time.Now()
-				if err := consumeOnce(s, key); err != nil {
-					t.Fatal(err)
-				}
-				storetest.Eventually(t, back, func() bool { _, ok := c.Records()[key]; return ok })
-				best = min(best, time.Since(began))
-				if err := s.Replace(t.Context(), key, []byte{}, nil, time.Time{}); err != nil {
-					t.Fatal(err)
-				}
-			}
-			c.Reaches(t, back, map[string]string{})
-			if best > test.limit {
-				t.Errorf("a change took %v to reach a watcher, want at most %v", best, test.limit)
-			}
-		})
-	}
-}
-
-// subscribed says whether anybody listens to our channel.
-func subscribed(s *server) bool {
-	return s.must(`EVAL "return redis.call('PUBSUB','NUMSUB','wiretight:changed')[2]" 0`) != ":0"
-}
-
-// TestValkeyUnfit has servers that must not hold our records.
-func TestValkeyUnfit(t *testing.T) {
-	t.Parallel()
-	for _, test := range []struct {
-		name string
-		args []string
-		user string
-		want string
-	}{
-		{"evicts", []string{"--maxmemory", "100mb", "--maxmemory-policy", "allkeys-lru"}, "", "noeviction"},
-		{"evicts what expires", []string{"--maxmemory", "100mb", "--maxmemory-policy", "volatile-ttl"}, "", "noeviction"},
-		{"replica", []string{"--replicaof", "127.0.0.1 1"}, "", "READONLY"},
-		{"password missing", []string{"--requirepass", "right"}, "", "NOAUTH"},
-		{"password wrong", []string{"--requirepass", "right"}, ":hunter2@", "WRONGPASS"},
-		{"no such database", nil, "", "out of range"},
-	} {
-		t.Run(test.name, func(t *testing.T) {
-			t.Parallel()
-			server := startServer(t, test.args...)
-			url := fmt.Sprintf("redis://%s%s/0", test.user, server.Address())
-			if test.want == "out of range" {
-				url = fmt.Sprintf("redis://%s/60000", server.Address())
-			}
-			s := openPatient(t, url)
-			err := consumeOnce(s, "jti")
-			if err == nil || !strings.Contains(err.Error(), test.want) || strings.Contains(err.Error(), "hunter2") {
-				t.Errorf("Replace: got %v, want an error with %q and no password", err, test.want)
-			}
-			if err := s.Ping(t.Context()); err == nil {
-				t.Error("Ping: got nil, want an error")
-			}
-		})
-	}
-}
-
 // TestValkeyPromoted has a replica become the primary, and fall back.
 func TestValkeyPromoted(t *testing.T) {
 	t.Parallel()
@@ -466,63 +371,4 @@ func serveNonsense(l net.Listener, answer string) {
 	for _, c := range silent {
 		c.Close()
 	}
-}
-
-func TestValkeyTLS(t *testing.T) {
-	t.Parallel()
-	dir := t.TempDir()
-	cert, key := writeCertificate(t, dir, "server")
-	otherCA, _ := writeCertificate(t, dir, "other")
-	plain := freePort(t)
-	server := startServer(t, "--tls-port", fmt.Sprint(plain), "--tls-cert-file", cert, "--tls-key-file", key,
-		"--tls-auth-clients", "no", "--requirepass", "p/w")
-	address := fmt.Sprintf("127.0.0.1:%d", plain)
-
-	s := openPatient(t, "rediss://:p%2Fw@"+address+"?ca="+cert)
-	if err := consumeOnce(s, "jti"); err != nil {
-		t.Errorf("Replace over TLS: got %v, want nil", err)
-	}
-	for name, url := range map[string]string{
-		"system roots": "rediss://:p%2Fw@" + address,
-		"another CA":   "rediss://:p%2Fw@" + address + "?ca=" + otherCA,
-		"another name": fmt.Sprintf("rediss://:p%%2Fw@localhost:%d?ca=%s", plain, cert),
-		"plain text":   "redis://:p%2Fw@" + address,
-		"TLS to plain": "rediss://:p%2Fw@" + server.Address() + "?ca=" + cert,
-	} {
-		if err := consumeOnce(openURL(t, url), "jti2"); err == nil || errors.Is(err, store.ErrConflict) {
-			t.Errorf("%s: got %v, want an error of the connection", name, err)
-		}
-	}
-}
-
-// writeCertificate makes a self-signed certificate for 127.0.0.1.
-func writeCertificate(t *testing.T, dir, name string) (certFile, keyFile string) {
-	t.Helper()
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	template := &x509.Certificate{
-		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: name},
-		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
-		IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}, IsCA: true, BasicConstraintsValid: true,
-		KeyUsage: x509.KeyUsageDigitalSignature | x509.KeyUsageCertSign,
-	}
-	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	pkcs8, err := x509.MarshalPKCS8PrivateKey(key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	certFile, keyFile = filepath.Join(dir, name+".pem"), filepath.Join(dir, name+".key")
-	for file, block := range map[string]*pem.Block{
-		certFile: {Type: "CERTIFICATE", Bytes: der}, keyFile: {Type: "PRIVATE KEY", Bytes: pkcs8},
-	} {
-		if err := os.WriteFile(file, pem.EncodeToMemory(block), 0o600); err != nil {
-			t.Fatal(err)
-		}
-	}
-	return certFile, keyFile
 }
