@@ -185,13 +185,13 @@ var unwanted = []string{
 
 // own puts the guard's own headers on every answer.
 func (a *answer) own(h http.Header) {
-	h["Strict-Transport-Security"] = []string{a.x.policy.hsts}
-	h["X-Request-Id"] = []string{a.x.id}
+	h["Strict-Transport-Security"] = a.x.one(a.x.policy.hsts)
+	h["X-Request-Id"] = a.x.one(a.x.id)
 	if _, ok := h["Content-Type"]; !ok {
 		h["Content-Type"] = nil // what the upstream did not name is not guessed
 	}
 	if len(h["X-Content-Type-Options"]) == 0 {
-		h["X-Content-Type-Options"] = []string{"nosniff"}
+		h["X-Content-Type-Options"] = a.x.one("nosniff")
 	}
 	a.x.setCORS(h)
 }
@@ -209,7 +209,7 @@ func (a *answer) guardHeader(h http.Header, status int) (reason string) {
 		a.guardCookies(h)
 	}
 	if a.x.credential.source != sourceNone && len(h["Cache-Control"]) == 0 {
-		h["Cache-Control"] = []string{"no-store"}
+		h["Cache-Control"] = a.x.one("no-store")
 	}
 	if status >= 400 {
 		a.scrubHeader(h)

@@ -135,11 +135,11 @@ func (x *exchange) forwardAddress(out http.Header) {
 	if prior := x.forwarded["Forwarded"]; len(prior) > 0 {
 		forwarded = strings.Join(prior, ", ") + ", " + forwarded
 	}
-	out["X-Forwarded-For"] = []string{chain}
-	out["X-Forwarded-Proto"] = []string{"https"}
-	out["X-Forwarded-Host"] = []string{x.r.Host}
-	out["Forwarded"] = []string{forwarded}
-	out["X-Request-Id"] = []string{x.id}
+	out["X-Forwarded-For"] = x.one(chain)
+	out["X-Forwarded-Proto"] = x.one("https")
+	out["X-Forwarded-Host"] = x.one(x.r.Host)
+	out["Forwarded"] = x.one(forwarded)
+	out["X-Request-Id"] = x.one(x.id)
 }
 
 func forwardedNode(a netip.Addr) string {

@@ -101,6 +101,7 @@ func New(cfg Config) (*Guard, error) {
 	g.inflight = newInflight(g)
 	g.ctx, g.cancel = context.WithCancel(context.Background())
 	g.tasks.Go(func() { g.revocations.run(g.ctx) })
+	g.tasks.Go(func() { g.cutStreams(g.ctx) })
 	g.tasks.Go(func() { g.housekeeping(g.ctx) })
 	g.adopt(p)
 	select {
@@ -170,21 +171,31 @@ func (g *Guard) Close() error {
 	return nil
 }
 
-// housekeeping cuts streams whose token has ended and forgets what expired.
-func (g *Guard) housekeeping(ctx context.Context) {
-	streams := time.NewTicker(cutEvery)
-	defer streams.Stop()
-	records := time.NewTicker(time.Second)
-	defer records.Stop()
+// cutStreams cuts streams whose token has ended. It waits for nothing else.
+func (g *Guard) cutStreams(ctx context.Context) {
+	tick := time.NewTicker(cutEvery)
+	defer tick.Stop()
 	for {
 		select {
 		case <-ctx.Done():
 			return
-		case <-streams.C:
+		case <-tick.C:
 			g.inflight.sweep(g.now())
-		case <-records.C:
-			g.revocations.sweep(ctx)
+		}
+	}
+}
+
+// housekeeping forgets what expired. The store may keep it waiting.
+func (g *Guard) housekeeping(ctx context.Context) {
+	tick := time.NewTicker(time.Second)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
 			g.metrics.gauges(g)
+			g.revocations.sweep(ctx)
 		}
 	}
 }
@@ -216,6 +227,8 @@ type exchange struct {
 	scopes     []string
 	proof      token.Proof
 
+	lent         [16]string // backs the header values that the guard sets
+	nLent        int
 	observed     []*refusal
 	answer       answer
 	flight       flight
@@ -255,6 +268,16 @@ func (g *Guard) handler(next http.Handler) http.Handler {
 			x.relay()
 		}
 	})
+}
+
+// one is []string{v} without an allocation of its own.
+func (x *exchange) one(v string) []string {
+	if x.nLent == len(x.lent) {
+		return []string{v}
+	}
+	x.lent[x.nLent] = v
+	x.nLent++
+	return x.lent[x.nLent-1 : x.nLent : x.nLent]
 }
 
 // ask puts the request to every rule.

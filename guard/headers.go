@@ -122,29 +122,22 @@ var ordinary = func() map[string]bool {
 }()
 
 // checkHeaders refuses headers with two meanings and removes what a client
-// must not be believed.
+// must not be believed. It removes all of it even if it refuses: the rule may
+// be on trial.
 func checkHeaders(x *exchange) *refusal {
 	h := x.r.Header
+	var no *refusal
 	for name, values := range h {
-		if ordinary[name] {
-			continue
-		}
-		if name == "Connection" {
-			if f := checkConnection(values); f != nil {
-				return f
-			}
-			continue
-		}
-		if name == "Content-Length" {
-			if f := x.checkLength(values); f != nil {
-				return f
-			}
-			continue
-		}
-		if framingAlias(name) {
-			return &refusal{rule: RuleHeaders, kind: kindInvalidRequest, reason: "header " + quoted(name) + " can be mistaken for a framing header"}
-		}
-		if spoofableName(name) {
+		switch {
+		case ordinary[name]:
+		case name == "Connection":
+			no = either(no, checkConnection(values))
+		case name == "Content-Length":
+			no = either(no, x.checkLength(values))
+		case framingAlias(name):
+			no = &refusal{rule: RuleHeaders, kind: kindInvalidRequest, reason: "header " + quoted(name) + " can be mistaken for another that frames or authenticates the message"}
+			delete(h, name)
+		case spoofableName(name):
 			x.keepForwarded(name, values)
 			delete(h, name)
 		}
@@ -155,7 +148,14 @@ func checkHeaders(x *exchange) *refusal {
 		delete(h, "Http2-Settings")
 	}
 	x.r.Trailer = nil
-	return nil
+	return no
+}
+
+func either(a, b *refusal) *refusal {
+	if a != nil {
+		return a
+	}
+	return b
 }
 
 // checkConnection refuses a Connection header that would make a hop remove a

@@ -18,12 +18,17 @@ func (g *Guard) Handler() http.Handler { return g.handler(nil) }
 
 // relay carries the exchange to its upstream and the answer back.
 func (x *exchange) relay() {
-	ctx, cancel := context.WithCancel(x.r.Context())
+	out := x.outgoing()
+	// What goes directly is cut at its connection and needs no context.
+	direct := x.route.upstream.transport.direct != nil && takenDirectly(out)
+	ctx, cancel := x.r.Context(), context.CancelFunc(func() {})
+	if !direct {
+		ctx, cancel = context.WithCancel(ctx)
+	}
 	defer cancel()
 	x.guard.inflight.enter(x, cancel)
 	defer x.guard.inflight.leave(x)
-	out := x.outgoing(ctx)
-	res, err := x.roundTrip(ctx, out)
+	res, err := x.roundTrip(ctx, out, direct)
 	if err != nil {
 		x.upstreamFailed(err)
 		return
@@ -55,7 +60,7 @@ func (x *exchange) relay() {
 
 // outgoing makes the upstream's request from the canonical one. It takes over
 // the header, which has nothing left to tell us.
-func (x *exchange) outgoing(ctx context.Context) *http.Request {
+func (x *exchange) outgoing() *http.Request {
 	h := x.r.Header
 	upgrade := isWebSocket(x.r)
 	trailers := hasToken(h["Te"], "trailers")
@@ -109,14 +114,14 @@ func (b *requestBody) Read(p []byte) (int, error) {
 func (b *requestBody) Close() error { return nil }
 
 // roundTrip sends out and waits for the header of the answer.
-func (x *exchange) roundTrip(ctx context.Context, out *http.Request) (*http.Response, error) {
+func (x *exchange) roundTrip(ctx context.Context, out *http.Request, direct bool) (*http.Response, error) {
 	t := x.route.upstream.transport
 	start := time.Now()
 	defer func() { x.upstreamTook = time.Since(start) }()
 	switch {
 	case t.h2c != nil && isGRPC(out.Header):
 		return t.h2c.RoundTrip(out.WithContext(ctx))
-	case t.direct != nil && takenDirectly(out):
+	case direct:
 		if out.Header["User-Agent"][0] == "" {
 			delete(out.Header, "User-Agent")
 		}

@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"log/slog"
 	"maps"
+	"math"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -116,6 +117,8 @@ func (v *revocations) changed(r store.Record) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	switch {
+	case kind == revocation.All && before == 0 && !r.Deleted:
+		v.all = math.MaxInt64 // unreadable
 	case kind == revocation.All:
 		v.all = before
 	case r.Deleted:
@@ -170,6 +173,9 @@ func (v *revocations) burn(ctx context.Context, t *token.Token, keep time.Durati
 	v.entries[short(id)] = revocationEntry{expires: expires}
 	v.count()
 	v.mu.Unlock()
+	// Whoever sent the token may be gone by now; that must not save it.
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), storeTimeout)
+	defer cancel()
 	err := revocation.PutIdentity(ctx, v.store, id, v.now(), keep)
 	if err != nil {
 		v.mu.Lock()
@@ -194,13 +200,20 @@ func (v *revocations) sweep(ctx context.Context) {
 	pending := maps.Clone(v.unsaved)
 	v.mu.Unlock()
 	for k, keep := range pending {
-		if err := revocation.PutIdentity(ctx, v.store, k, v.now(), keep); err != nil {
+		if !v.save(ctx, k, keep) {
 			return
 		}
 		v.mu.Lock()
 		delete(v.unsaved, k)
 		v.mu.Unlock()
 	}
+}
+
+// save writes a burn that the store would not take before.
+func (v *revocations) save(ctx context.Context, id [32]byte, keep time.Duration) bool {
+	ctx, cancel := context.WithTimeout(ctx, storeTimeout)
+	defer cancel()
+	return revocation.PutIdentity(ctx, v.store, id, v.now(), keep) == nil
 }
 
 // issuedAt is the token's iat in Unix nanoseconds; 0, and so before

@@ -181,4 +181,6 @@ var copyBuffers = sync.Pool{New: func() any { return new([copyBuffer]byte) }}
 const copyBuffer = 32 << 10
 
 // takenDirectly reports whether the lean client can carry a request.
-func takenDirectly(out *http.Request) bool { return out.Body == nil && origin.Takes(out) }
+func takenDirectly(out *http.Request) bool {
+	return out.Body == nil && !isGRPC(out.Header) && origin.Takes(out)
+}

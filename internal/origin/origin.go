@@ -38,7 +38,8 @@ type Client struct {
 type Config struct {
 	// Dial opens a connection.
 	Dial func(context.Context) (net.Conn, error)
-	// HeaderTimeout bounds the wait for the header of an answer.
+	// HeaderTimeout bounds the wait for the header of an answer. The request
+	// itself fits into the connection's buffers.
 	HeaderTimeout time.Duration
 	// IdleTimeout is how long an unused connection is kept. It should be
 	// shorter than the server's own, or requests are lost to closing ones.
@@ -130,7 +131,7 @@ func (c *Client) exchange(pc *conn, r *http.Request, started func(cut func())) (
 	if started != nil {
 		started(func() { _ = pc.Close() })
 	}
-	if err := pc.SetDeadline(time.Now().Add(c.timeout)); err != nil {
+	if err := pc.SetReadDeadline(time.Now().Add(c.timeout)); err != nil {
 		return nil, err
 	}
 	if err := writeRequest(pc.Conn, r); err != nil {
@@ -165,7 +166,7 @@ func (c *Client) answer(pc *conn, res *http.Response) (*http.Response, error) {
 	}
 	if res.ContentLength < 0 || res.ContentLength > int64(pc.br.Buffered()) {
 		// Bodies may take their time; whoever reads them looks after that.
-		if err := pc.SetDeadline(time.Time{}); err != nil {
+		if err := pc.SetReadDeadline(time.Time{}); err != nil {
 			return nil, err
 		}
 	}
