@@ -13,6 +13,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/netip"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -293,7 +294,9 @@ func (x *exchange) ask() *refusal {
 		if f.final || !x.policy.observes(f.rule) {
 			return f
 		}
-		x.observed = append(x.observed, f)
+		if !slices.ContainsFunc(x.observed, func(o *refusal) bool { return o.rule == f.rule }) {
+			x.observed = append(x.observed, f)
+		}
 		x.settle(f)
 	}
 	return nil

@@ -62,7 +62,8 @@ func (t *routeTable) find(path string) *route {
 // checkRoute finds the request's route and refuses methods that it does not list.
 func checkRoute(x *exchange) *refusal {
 	if !validMethod(x.r.Method) {
-		return &refusal{rule: RuleMethod, kind: kindInvalidRequest, reason: "method " + quoted(x.r.Method) + " is not upper-case letters"}
+		// No upstream could be sent a CONNECT, not even on trial.
+		return &refusal{rule: RuleMethod, kind: kindInvalidRequest, final: x.r.Method == http.MethodConnect, reason: "method " + quoted(x.r.Method) + " is not upper-case letters"}
 	}
 	if x.local != nil {
 		return nil
