@@ -208,7 +208,7 @@ func (a *answer) guardHeader(h http.Header, status int) (reason string) {
 	if len(h["Set-Cookie"]) > 0 {
 		a.guardCookies(h)
 	}
-	if a.x.credential.source != sourceNone && len(h["Cache-Control"]) == 0 {
+	if a.x.credentialed && len(h["Cache-Control"]) == 0 {
 		h["Cache-Control"] = a.x.one("no-store")
 	}
 	if status >= 400 {

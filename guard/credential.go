@@ -61,6 +61,7 @@ func checkCredential(x *exchange) *refusal {
 		return &refusal{rule: RuleToken, kind: kindTwoCredentials, reason: reason}
 	}
 	authorization := x.r.Header["Authorization"]
+	x.credentialed = len(authorization) > 0
 	if len(authorization) > 1 {
 		return two("more than one Authorization header")
 	}
@@ -107,6 +108,7 @@ func checkCredential(x *exchange) *refusal {
 		}
 	}
 	x.credential = c
+	x.credentialed = x.credentialed || c.source != sourceNone
 	return nil
 }
 

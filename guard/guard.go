@@ -59,6 +59,7 @@ type Guard struct {
 	inflight    *inflight
 	nonces      *nonces
 	internal    *internalIssuer
+	storeLost   atomic.Pointer[error] // why the store did not answer; nil: it did
 
 	ctx    context.Context // ends with Close
 	cancel context.CancelFunc
@@ -195,10 +196,22 @@ func (g *Guard) housekeeping(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case <-tick.C:
+			g.askStore(ctx)
 			g.metrics.gauges(g)
 			g.revocations.sweep(ctx)
 		}
 	}
+}
+
+// askStore notes whether the store can take a record.
+func (g *Guard) askStore(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, storeTimeout)
+	defer cancel()
+	var lost *error
+	if err := g.store.Ping(ctx); err != nil {
+		lost = &err
+	}
+	g.storeLost.Store(lost)
 }
 
 // exchange is one request on its way through the rules.
@@ -220,13 +233,15 @@ type exchange struct {
 	forwarded   http.Header // what a trusted proxy said
 
 	credential credential
-	key        [32]byte
-	parsed     *token.Token // set when the token was not remembered
-	facts      facts
-	thumbprint thumbprint // of what the token is bound to
-	verified   bool
-	scopes     []string
-	proof      token.Proof
+	// credentialed says that the request shows who it comes from, by whatever scheme.
+	credentialed bool
+	key          [32]byte
+	parsed       *token.Token // set when the token was not remembered
+	facts        facts
+	thumbprint   thumbprint // of what the token is bound to
+	verified     bool
+	scopes       []string
+	proof        token.Proof
 
 	lent         [16]string // backs the header values that the guard sets
 	nLent        int

@@ -22,6 +22,9 @@ func (g *Guard) Ready() Readiness {
 			r.Reasons = append(r.Reasons, reason)
 		}
 	}
+	if lost := g.storeLost.Load(); lost != nil {
+		r.Reasons = append(r.Reasons, "the store does not answer: "+(*lost).Error())
+	}
 	if g.revocations.stale(p.staleness) {
 		r.Reasons = append(r.Reasons, "the store has not been heard of for "+p.staleness.String())
 	}
