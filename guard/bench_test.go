@@ -1,0 +1,106 @@
+package guard_test
+
+import (
+	"crypto/tls"
+	"net/http"
+	"testing"
+	"time"
+
+	"github.com/wiretight/wiretight/guard"
+	"github.com/wiretight/wiretight/internal/token"
+)
+
+// blank is a ResponseWriter that costs next to nothing.
+type blank struct{ header http.Header }
+
+func (b *blank) Header() http.Header         { return b.header }
+func (b *blank) Write(p []byte) (int, error) { return len(p), nil }
+func (b *blank) WriteHeader(int)             {}
+
+// BenchmarkRules measures what all rules together cost with a remembered RS256
+// token: no network, no upstream, no server. The target is under 5 µs and at
+// most 10 allocations. To see where they go:
+//
+//	go test -run '^$' -bench Rules -cpuprofile cpu.out -memprofile mem.out -memprofilerate 1 ./guard
+//	go tool pprof -sample_index alloc_objects -list 'guard\.' mem.out
+func BenchmarkRules(b *testing.B) {
+	for _, bench := range []struct {
+		name string
+		more http.Header
+	}{
+		{"usual", nil},
+		{"browser", http.Header{
+			"Origin": {appOrigin}, "Sec-Fetch-Site": {"cross-site"}, "Sec-Fetch-Mode": {"cors"}, "Sec-Fetch-Dest": {"empty"},
+			"Accept-Language": {"de-DE,de;q=0.9"}, "Referer": {appOrigin + "/"}, "Sec-Ch-Ua": {`"Chromium";v="130"`}, "Cookie": {"theme=dark"},
+		}},
+		{"forged headers", http.Header{"X-Forwarded-For": {"6.6.6.6"}, "X_auth_subject": {"root"}, "X-Real-Ip": {"6.6.6.6"}}},
+	} {
+		b.Run(bench.name, func(b *testing.B) {
+			handler, template := benchGuard(b)
+			for name, values := range bench.more {
+				template[name] = values
+			}
+			header := make(http.Header, len(template))
+			w := &blank{header: http.Header{}}
+			state := &tls.ConnectionState{ServerName: testHost, Version: tls.VersionTLS13}
+			url := *secureRequest("GET", "/items/42?fields=all").URL
+			r := secureRequest("GET", "/items/42?fields=all")
+			b.ReportAllocs()
+			for b.Loop() {
+				// What a server makes anew for each request, made again here
+				// without an allocation.
+				for name, values := range template {
+					header[name] = values
+				}
+				clear(w.header)
+				*r.URL = url
+				r.Header, r.TLS = header, state
+				handler.ServeHTTP(w, r)
+			}
+		})
+	}
+}
+
+// benchGuard has every rule at work.
+func benchGuard(b *testing.B) (http.Handler, http.Header) {
+	b.Helper()
+	signer, err := token.NewSigner("RS256", "rsa-1", rsaKey())
+	if err != nil {
+		b.Fatal(err)
+	}
+	cfg := guard.Config{
+		Hosts: []string{testHost, "www.example.com"},
+		Tokens: guard.Tokens{Cache: 1000, Leeway: 30 * time.Second, Issuers: []guard.Issuer{{
+			Issuer: testIssuer, Audiences: []string{testAudience}, Algorithms: []string{"RS256"}, JWKS: jwks(b, signer),
+		}}},
+		Routes: []guard.Route{
+			{Path: "/healthz", Public: true}, {Path: "/admin/*", Scopes: []string{"admin"}},
+			{Path: "/items/*", Methods: []string{"GET", "POST"}, Scopes: []string{"read"}},
+		},
+	}
+	cfg.CORS = &guard.CORS{Origins: []string{appOrigin}, Credentials: true, Methods: []string{"GET", "POST"},
+		RequestHeaders: []string{"Authorization"}, ResponseHeaders: []string{"X-Request-ID"}, MaxAge: time.Hour}
+	g, err := guard.New(cfg)
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.Cleanup(func() { _ = g.Close() })
+	now := time.Now()
+	raw, err := signer.Sign("at+jwt", map[string]any{"iss": testIssuer, "aud": testAudience, "sub": "alice", "jti": randomID(),
+		"iat": now.Unix(), "exp": now.Add(50 * time.Minute).Unix(), "scope": "read write"})
+	if err != nil {
+		b.Fatal(err)
+	}
+	passed := 0
+	handler := g.Wrap(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { passed++ }))
+	template := http.Header{
+		"Authorization": {"Bearer " + raw}, "Accept": {"application/json"}, "User-Agent": {"bench/1.0"}, "Accept-Encoding": {"gzip"},
+	}
+	r := secureRequest("GET", "/items/42?fields=all")
+	r.Header = template.Clone()
+	handler.ServeHTTP(&blank{header: http.Header{}}, r)
+	if passed != 1 {
+		b.Fatal("the request that is measured does not pass")
+	}
+	return handler, template
+}
