@@ -2,17 +2,14 @@ package guard
 
 import (
 	"bufio"
-	"compress/flate"
-	"compress/gzip"
-	"errors"
+	"bytes"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
-	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
-
-	"github.com/wiretight/wiretight/internal/redact"
 )
 
 // answer guards what goes back to the client: headers when they are written,
@@ -21,17 +18,20 @@ type answer struct {
 	x *exchange
 	w http.ResponseWriter
 
-	wrote   bool
-	status  int
-	bytes   int64
-	refused *refusal
-	aborted string
-	body    io.Writer    // set when the body takes a way round
-	closer  func() error // ends body
-	refusal bool         // the body was replaced by a refusal of our own
+	relayed  bool // an upstream makes the answer, no handler in this process
+	wrote    bool
+	status   int
+	bytes    int64
+	refused  *refusal
+	replaced bool // refused took the place of what the upstream said
+	aborted  string
+	body     io.Writer              // set when the body takes a way round
+	closer   func(whole bool) error // ends body
+	hijacked *watchedConn
 
-	mu  sync.Mutex
-	cut func() // ends the connection to the client or to the upstream
+	mu    sync.Mutex
+	cut   func() // ends the connection to the client or to the upstream
+	ended bool   // the ResponseWriter is the server's again
 }
 
 func (a *answer) init(x *exchange, w http.ResponseWriter) { a.x, a.w = x, w }
@@ -60,27 +60,42 @@ func (a *answer) WriteHeader(status int) {
 		}
 	}
 	a.wrote, a.status = true, status
-	a.own(a.Header())
+	h := a.Header()
+	a.own(h)
+	if !a.relayed {
+		a.x.flight.stream.Store(len(h["Content-Length"]) == 0 || endless(h))
+	}
 	if status >= 400 && a.refused == nil && a.x.local == nil {
 		a.scrub()
 	}
+	a.x.flight.begun.Store(true)
 	a.w.WriteHeader(status)
 }
 
-// informational forwards a 1xx answer, less what it must not say.
+// informational sends a 1xx answer with nothing but Link, which is all that
+// early hints are about (RFC 8297). HTTP/1.0 does not know them.
 func (a *answer) informational(status int) {
-	h := a.Header()
-	for _, name := range unwanted {
-		delete(h, name)
+	if !a.x.r.ProtoAtLeast(1, 1) {
+		return
 	}
-	delete(h, "Set-Cookie")
+	h := a.Header()
+	kept := h.Clone()
+	for name := range h {
+		if name != "Link" {
+			delete(h, name)
+		}
+	}
 	a.w.WriteHeader(status)
+	clear(h)
+	for name, values := range kept {
+		h[name] = values
+	}
 }
 
 // instead answers with a refusal in the place of what the upstream said.
 func (a *answer) instead(f *refusal) {
 	clear(a.Header())
-	a.refused, a.refusal = f, true
+	a.refused, a.replaced = f, true
 	f.write(a, a.x.r.Method, a.x.id)
 	a.body = io.Discard
 }
@@ -125,34 +140,75 @@ func (a *answer) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	if err != nil {
 		return nil, nil, err
 	}
+	early, err := rw.Reader.Peek(rw.Reader.Buffered())
+	if err != nil {
+		_ = conn.Close() // unreachable, and nobody else would close it
+		return nil, nil, err
+	}
 	a.own(a.Header())
 	a.wrote, a.status = true, http.StatusSwitchingProtocols
 	a.x.flight.stream.Store(true)
-	_ = conn.SetDeadline(time.Time{})
-	a.severable(func() { _ = conn.Close() })
-	return &watchedConn{Conn: conn, x: a.x}, rw, nil
+	a.x.flight.begun.Store(true)
+	a.x.flight.hijacked.Store(true)
+	_ = conn.SetDeadline(time.Time{}) // fails where the connection is broken, which is found out soon
+	a.severable(func() { _ = abruptly(conn).Close() })
+	a.hijacked = &watchedConn{Conn: conn, x: a.x}
+	in := io.MultiReader(bytes.NewReader(bytes.Clone(early)), a.hijacked)
+	return a.hijacked, bufio.NewReadWriter(bufio.NewReader(in), bufio.NewWriter(a.hijacked)), nil
+}
+
+// abruptly is the connection below TLS, whose own Close may wait to say so to a
+// peer that does not listen.
+func abruptly(c net.Conn) net.Conn {
+	if t, ok := c.(interface{ NetConn() net.Conn }); ok {
+		return t.NetConn()
+	}
+	return c
 }
 
 // severable notes what ends the exchange early.
 func (a *answer) severable(cut func()) {
 	a.mu.Lock()
+	defer a.mu.Unlock()
 	a.cut = cut
-	a.mu.Unlock()
+	if cut != nil && a.x.flight.cut.p.Load() != nil {
+		cut() // it was too early for this one
+	}
 }
 
-// sever ends the exchange early, where its context does not.
+// sever ends the exchange early, where its context does not: what waits for the
+// upstream, for more of an upload, and for a client that does not read.
 func (a *answer) sever() {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if a.cut != nil {
 		a.cut()
 	}
+	if a.ended || a.x.flight.hijacked.Load() {
+		return
+	}
+	// Both fail only below a server that knows no deadlines.
+	c := http.NewResponseController(a.w)
+	_ = c.SetReadDeadline(longAgo)
+	if a.x.flight.begun.Load() {
+		_ = c.SetWriteDeadline(longAgo)
+	}
 }
 
-// watchedConn notes that something moves.
+// longAgo as a deadline ends what waits.
+var longAgo = time.Unix(1, 0)
+
+// watchedConn notes that something moves, and when it ends.
 type watchedConn struct {
 	net.Conn
-	x *exchange
+	x       *exchange
+	written atomic.Int64
+}
+
+// Close ends the exchange, which may have outlived its handler.
+func (c *watchedConn) Close() error {
+	c.x.guard.inflight.leave(c.x)
+	return c.Conn.Close()
 }
 
 func (c *watchedConn) Read(p []byte) (int, error) {
@@ -164,7 +220,7 @@ func (c *watchedConn) Read(p []byte) (int, error) {
 func (c *watchedConn) Write(p []byte) (int, error) {
 	n, err := c.Conn.Write(p)
 	c.x.flight.active.Store(time.Now().UnixNano())
-	c.x.answer.bytes += int64(n)
+	c.written.Add(int64(n))
 	return n, err
 }
 
@@ -187,12 +243,10 @@ var unwanted = []string{
 func (a *answer) own(h http.Header) {
 	h["Strict-Transport-Security"] = a.x.one(a.x.policy.hsts)
 	h["X-Request-Id"] = a.x.one(a.x.id)
-	if _, ok := h["Content-Type"]; !ok {
+	if _, ok := h["Content-Type"]; !ok && a.relayed {
 		h["Content-Type"] = nil // what the upstream did not name is not guessed
 	}
-	if len(h["X-Content-Type-Options"]) == 0 {
-		h["X-Content-Type-Options"] = a.x.one("nosniff")
-	}
+	h["X-Content-Type-Options"] = a.x.one("nosniff")
 	a.x.setCORS(h)
 }
 
@@ -217,103 +271,32 @@ func (a *answer) guardHeader(h http.Header, status int) (reason string) {
 	return ""
 }
 
-// scrubHeader redacts tokens in the header of an error.
-func (a *answer) scrubHeader(h http.Header) {
-	for _, values := range h {
-		for i, v := range values {
-			if strings.Contains(v, "eyJ") || a.x.credential.raw != "" && strings.Contains(v, a.x.credential.raw) {
-				values[i] = scrubbed(v, a.x.credential.raw)
-			}
-		}
-	}
-}
-
-// scrubbed redacts tokens in a text that is all there.
-func scrubbed(s, secret string) string {
-	var out strings.Builder
-	scrubber := redact.NewScrubber(&out, secret)
-	_, _ = scrubber.Write([]byte(s)) // never fails (strings.Builder)
-	_ = scrubber.Close()
-	return out.String()
-}
-
-// scrub sends the body that follows through the scrubber, opened first where
-// the upstream has compressed it.
-func (a *answer) scrub() {
-	h := a.Header()
-	for _, name := range []string{"Content-Length", "Etag", "Content-Md5", "Digest", "Content-Digest", "Repr-Digest", "Accept-Ranges"} {
-		delete(h, name)
-	}
-	secrets := []string{}
-	if a.x.credential.raw != "" {
-		secrets = append(secrets, a.x.credential.raw)
-	}
-	scrubber := redact.NewScrubber(a.w, secrets...)
-	codings := strings.ToLower(strings.TrimSpace(strings.Join(h["Content-Encoding"], ",")))
-	switch codings {
-	case "", "identity":
-		a.body, a.closer = scrubber, scrubber.Close
-		return
-	case "gzip", "x-gzip", "deflate":
-		delete(h, "Content-Encoding")
-		a.body, a.closer = openInto(scrubber, codings == "deflate")
-	default:
-		// Nobody asked for this coding, and what cannot be read is not passed on.
-		delete(h, "Content-Encoding")
-		a.body = io.Discard
-		a.closer = func() error {
-			_, err := io.WriteString(a.w, redact.Redacted)
-			return err
-		}
-	}
-}
-
-// openInto returns a writer that takes compressed bytes and writes plain ones
-// to the scrubber. Expansion is not bounded in all, only in memory: it streams.
-func openInto(scrubber io.WriteCloser, deflated bool) (io.Writer, func() error) {
-	r, w := io.Pipe()
-	done := make(chan error, 1)
-	go func() {
-		err := inflate(scrubber, r, deflated)
-		r.CloseWithError(errOr(err, io.ErrClosedPipe))
-		done <- errors.Join(err, scrubber.Close())
-	}()
-	return w, func() error {
-		_ = w.Close() // never fails (io.PipeWriter)
-		return <-done
-	}
-}
-
-func inflate(dst io.Writer, src io.Reader, deflated bool) error {
-	var plain io.Reader
-	if deflated {
-		plain = flate.NewReader(src)
-	} else {
-		z, err := gzip.NewReader(src)
-		if err != nil {
-			return err
-		}
-		plain = z
-	}
-	_, err := io.CopyBuffer(onlyWriter{dst}, plain, make([]byte, 8<<10))
-	return err
-}
-
-type onlyWriter struct{ io.Writer }
-
-func errOr(err, otherwise error) error {
-	if err != nil {
-		return err
-	}
-	return otherwise
-}
-
-// finish ends the body's way round.
-func (a *answer) finish(whole bool) {
+// endBody ends the body's way round. An error means that the answer is not
+// whole.
+func (a *answer) endBody(whole bool) error {
 	if a.closer == nil {
-		return
+		return nil
 	}
-	if err := a.closer(); err != nil && whole {
-		a.aborted = "scrub the answer: " + err.Error()
+	closer := a.closer
+	a.body, a.closer = nil, nil
+	if err := closer(whole); err != nil && whole {
+		return fmt.Errorf("scrub the answer: %w", err)
 	}
+	return nil
+}
+
+// finish ends the answer: one that the handler left to the server to begin is
+// guarded like any other.
+func (a *answer) finish(whole bool) error {
+	if whole && !a.wrote {
+		a.WriteHeader(http.StatusOK)
+	}
+	err := a.endBody(whole)
+	if a.hijacked != nil {
+		a.bytes = a.hijacked.written.Load()
+	}
+	a.mu.Lock()
+	a.ended = true
+	a.mu.Unlock()
+	return err
 }

@@ -336,12 +336,16 @@ func (x *exchange) serve(next http.Handler) {
 	r := x.r
 	x.path.write(r.URL)
 	if r.Body != nil && r.ContentLength != 0 {
-		r.Body = http.MaxBytesReader(x.w, r.Body, x.policy.maxBody)
+		r.Body = x.upload()
 	}
 	ctx, cancel := context.WithCancel(context.WithValue(r.Context(), exchangeKey{}, x))
 	defer cancel()
 	x.guard.inflight.enter(x, cancel)
-	defer x.guard.inflight.leave(x)
+	defer func() {
+		if !x.flight.hijacked.Load() { // else when the connection is closed
+			x.guard.inflight.leave(x)
+		}
+	}()
 	next.ServeHTTP(x.w, r.WithContext(ctx))
 }
 
@@ -350,7 +354,10 @@ type exchangeKey struct{}
 // finish completes the answer and writes the record of the request.
 func (x *exchange) finish() {
 	failed := recover()
-	x.answer.finish(failed == nil)
+	if err := x.answer.finish(failed == nil); err != nil && failed == nil {
+		x.answer.aborted = err.Error()
+		failed = http.ErrAbortHandler // the client must not take it for the end
+	}
 	x.record(failed)
 	if failed != nil {
 		panic(failed)

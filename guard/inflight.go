@@ -10,8 +10,9 @@ import (
 )
 
 // inflight knows the requests under way, so that a stream ends when its token
-// does, and when nothing has moved on it for too long. A stream is an answer
-// without a known length, or a connection that has switched protocols.
+// does, and anything when nothing has moved on it for too long. A stream is an
+// answer or an upload without a known length, or a connection that has switched
+// protocols.
 type inflight struct {
 	guard  *Guard
 	shards [16]inflightShard
@@ -25,18 +26,36 @@ type inflightShard struct {
 
 // flight is what inflight needs to know of one request.
 type flight struct {
-	stream atomic.Bool
-	active atomic.Int64 // Unix nanoseconds of the last byte, set by the answer
-	cut    cutReason
-	shard  *inflightShard
+	stream   atomic.Bool
+	upload   atomic.Bool           // the request's body has not ended
+	begun    atomic.Bool           // the header of the answer is out
+	hijacked atomic.Bool           // the connection is no longer the server's
+	active   atomic.Int64          // Unix nanoseconds of the last byte, set by the answer
+	broken   atomic.Pointer[error] // why the request's body could not be read
+	cut      cutReason
+	shard    *inflightShard
 }
 
-// cutReason says why a stream was cut. The zero value: it was not.
-type cutReason struct{ p atomic.Pointer[string] }
+// cutting says why an exchange is cut, and what the client is told if nothing
+// of an answer is out yet.
+type cutting struct {
+	reason string
+	rule   Rule
+	kind   *refusalKind // nil: nobody is there to be told
+}
+
+var (
+	clientGone   = &cutting{reason: "client went away"}
+	shuttingDown = &cutting{reason: "shutting down", kind: kindUnavailable}
+	tokenExpired = &cutting{reason: "token expired during the stream", rule: RuleExpired, kind: kindExpired}
+)
+
+// cutReason holds the first reason to cut. The zero value: there is none.
+type cutReason struct{ p atomic.Pointer[cutting] }
 
 func (c *cutReason) Load() string {
-	if s := c.p.Load(); s != nil {
-		return *s
+	if why := c.p.Load(); why != nil {
+		return why.reason
 	}
 	return ""
 }
@@ -61,6 +80,7 @@ func (f *inflight) enter(x *exchange, cancel context.CancelFunc) {
 	s.mu.Unlock()
 }
 
+// leave forgets x. It may be called again.
 func (f *inflight) leave(x *exchange) {
 	s := x.flight.shard
 	s.mu.Lock()
@@ -70,52 +90,60 @@ func (f *inflight) leave(x *exchange) {
 
 // sweep cuts what must not go on.
 func (f *inflight) sweep(now time.Time) {
+	f.cutThose(func(x *exchange) *cutting { return f.over(x, now) })
+}
+
+func (f *inflight) cutAll() {
+	f.cutThose(func(*exchange) *cutting { return shuttingDown })
+}
+
+// cutThose cuts every exchange for which why gives a reason. Ending one may
+// take a moment, so nobody has to wait for the lists meanwhile.
+func (f *inflight) cutThose(why func(*exchange) *cutting) {
+	type due struct {
+		x      *exchange
+		cancel context.CancelFunc
+		why    *cutting
+	}
 	for i := range f.shards {
 		s := &f.shards[i]
+		var all []due
 		s.mu.Lock()
 		for x, cancel := range s.open {
-			if reason := f.over(x, now); reason != "" {
-				x.flight.cut.p.CompareAndSwap(nil, &reason)
-				cancel()
-				x.answer.sever()
+			if w := why(x); w != nil {
+				all = append(all, due{x, cancel, w})
 			}
 		}
 		s.mu.Unlock()
+		for _, d := range all {
+			d.x.flight.cut.p.CompareAndSwap(nil, d.why)
+			d.cancel()
+			d.x.answer.sever()
+		}
 	}
 }
 
 // over says why a request must not go on.
-func (f *inflight) over(x *exchange, now time.Time) string {
-	if x.r.Context().Err() != nil {
-		return "client went away"
+func (f *inflight) over(x *exchange, now time.Time) *cutting {
+	if !x.flight.hijacked.Load() && x.r.Context().Err() != nil {
+		return clientGone
 	}
-	if idle := now.Sub(time.Unix(0, x.flight.active.Load())); idle > x.policy.idleStream {
-		return "nothing has moved for " + x.policy.idleStream.String()
+	if idle := now.Sub(time.Unix(0, x.flight.active.Load())); idle > x.policy.idleStream && (x.flight.begun.Load() || x.flight.upload.Load()) {
+		return &cutting{reason: "nothing has moved for " + x.policy.idleStream.String(), kind: kindGatewayTimeout}
 	}
 	if !x.flight.stream.Load() || !x.verified {
-		return ""
+		return nil
 	}
 	if x.facts.expiry != 0 && now.After(fromSeconds(x.facts.expiry).Add(x.issuer().policy.Leeway)) && !x.policy.observes(RuleExpired) {
-		return "token expired during the stream"
+		return tokenExpired
 	}
 	if x.policy.observes(RuleRevoked) {
-		return ""
+		return nil
 	}
-	return f.guard.revocations.revoked(&x.facts.ids, x.issuedAt())
-}
-
-func (f *inflight) cutAll() {
-	for i := range f.shards {
-		s := &f.shards[i]
-		s.mu.Lock()
-		for x, cancel := range s.open {
-			reason := "shutting down"
-			x.flight.cut.p.CompareAndSwap(nil, &reason)
-			cancel()
-			x.answer.sever()
-		}
-		s.mu.Unlock()
+	if reason := f.guard.revocations.revoked(&x.facts.ids, x.issuedAt()); reason != "" {
+		return &cutting{reason: reason, rule: RuleRevoked, kind: kindInvalidToken}
 	}
+	return nil
 }
 
 // isStream reports whether an answer has no end that was announced.
@@ -123,6 +151,11 @@ func isStream(res *http.Response) bool {
 	if res.StatusCode == http.StatusSwitchingProtocols {
 		return true
 	}
-	ct := res.Header.Get("Content-Type")
-	return res.ContentLength < 0 || strings.HasPrefix(ct, "text/event-stream") || strings.HasPrefix(ct, "application/grpc")
+	return res.ContentLength < 0 || endless(res.Header)
+}
+
+// endless reports media types whose answers are streams whatever their length.
+func endless(h http.Header) bool {
+	ct := h["Content-Type"]
+	return len(ct) > 0 && (strings.HasPrefix(ct[0], "text/event-stream") || strings.HasPrefix(ct[0], "application/grpc"))
 }

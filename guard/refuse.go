@@ -14,6 +14,7 @@ type refusal struct {
 	reason string
 	kind   *refusalKind
 	final  bool // stands even where its rule is only observed
+	close  bool // the connection is of no more use
 
 	scopes     string        // for Insufficient scope
 	allow      string        // for Method not allowed
@@ -94,7 +95,7 @@ func (f *refusal) write(w http.ResponseWriter, method, id string) {
 	if f.location != "" {
 		h.Set("Location", f.location)
 	}
-	if f.kind.close {
+	if f.close || f.kind.close {
 		h.Set("Connection", "close")
 	}
 	body, err := json.Marshal(problem{

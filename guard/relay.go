@@ -4,12 +4,14 @@ import (
 	"context"
 	"crypto/x509"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
 	"net/http/httptrace"
 	"net/textproto"
 	"strings"
+	"sync"
 	"time"
 )
 
@@ -18,6 +20,11 @@ func (g *Guard) Handler() http.Handler { return g.handler(nil) }
 
 // relay carries the exchange to its upstream and the answer back.
 func (x *exchange) relay() {
+	x.answer.relayed = true
+	if x.r.ContentLength > x.policy.maxBody {
+		x.upstreamFailed(&http.MaxBytesError{Limit: x.policy.maxBody})
+		return
+	}
 	out := x.outgoing()
 	// What goes directly is cut at its connection and needs no context.
 	direct := x.route.upstream.transport.direct != nil && takenDirectly(out)
@@ -26,6 +33,7 @@ func (x *exchange) relay() {
 		ctx, cancel = context.WithCancel(ctx)
 	}
 	defer cancel()
+	x.flight.stream.Store(out.ContentLength < 0 || isGRPC(out.Header))
 	x.guard.inflight.enter(x, cancel)
 	defer x.guard.inflight.leave(x)
 	res, err := x.roundTrip(ctx, out, direct)
@@ -42,6 +50,10 @@ func (x *exchange) relay() {
 		x.tunnel(ctx, out, res)
 		return
 	}
+	if res.StatusCode < 200 {
+		x.upstreamFailed(fmt.Errorf("answers with status %03d", res.StatusCode))
+		return
+	}
 	removeHops(res.Header)
 	h := x.w.Header()
 	for name, values := range res.Header {
@@ -49,10 +61,15 @@ func (x *exchange) relay() {
 	}
 	announced := announceTrailers(h, res.Trailer)
 	x.w.WriteHeader(res.StatusCode)
-	if err := x.copyBody(res); err != nil {
-		if x.answer.aborted == "" {
-			x.answer.aborted = err.Error()
-		}
+	if x.answer.replaced {
+		return // by a refusal, and the rest concerns nobody
+	}
+	err = x.copyBody(res)
+	if err == nil {
+		err = x.answer.endBody(true)
+	}
+	if err != nil {
+		x.answer.aborted = err.Error()
 		panic(http.ErrAbortHandler) // the client must not take it for the end
 	}
 	x.copyTrailers(h, res, announced)
@@ -85,7 +102,7 @@ func (x *exchange) outgoing() *http.Request {
 	x.path.write(&target)
 	out.URL = &target
 	if x.r.ContentLength != 0 && x.r.Body != nil {
-		out.Body = &requestBody{ReadCloser: http.MaxBytesReader(x.w, x.r.Body, x.policy.maxBody), x: x}
+		out.Body = x.upload()
 	}
 	x.forwardAddress(h)
 	acceptOnly(h)
@@ -97,9 +114,15 @@ func (x *exchange) outgoing() *http.Request {
 	return out
 }
 
-// requestBody notes that an upload moves, and leaves closing to the server:
-// Transport closes what it could not send, and the server would then read all
-// of it first.
+// upload is the request's body, bounded and watched.
+func (x *exchange) upload() io.ReadCloser {
+	x.flight.upload.Store(true)
+	return &requestBody{ReadCloser: http.MaxBytesReader(x.w, x.r.Body, x.policy.maxBody), x: x}
+}
+
+// requestBody notes that an upload moves and what became of it. It leaves
+// closing to the server: Transport closes what it could not send, and the
+// server would then read all of it first.
 type requestBody struct {
 	io.ReadCloser
 	x *exchange
@@ -108,6 +131,12 @@ type requestBody struct {
 func (b *requestBody) Read(p []byte) (int, error) {
 	n, err := b.ReadCloser.Read(p)
 	b.x.flight.active.Store(time.Now().UnixNano())
+	if err != nil {
+		b.x.flight.upload.Store(false)
+		if !errors.Is(err, io.EOF) {
+			b.x.flight.broken.CompareAndSwap(nil, &err)
+		}
+	}
 	return n, err
 }
 
@@ -125,30 +154,57 @@ func (x *exchange) roundTrip(ctx context.Context, out *http.Request, direct bool
 		if out.Header["User-Agent"][0] == "" {
 			delete(out.Header, "User-Agent")
 		}
-		return t.direct.Do(ctx, out, x.answer.severable)
+		return t.direct.Do(ctx, out, x.answer.severable, x.informed)
 	}
-	return t.http.RoundTrip(out.WithContext(httptrace.WithClientTrace(ctx, x.informational())))
+	hints := &hints{x: x}
+	defer hints.end()
+	return t.http.RoundTrip(out.WithContext(httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{Got1xxResponse: hints.got})))
 }
 
-// informational passes on what an upstream says before it answers.
-func (x *exchange) informational() *httptrace.ClientTrace {
-	return &httptrace.ClientTrace{Got1xxResponse: func(code int, header textproto.MIMEHeader) error {
-		if code == http.StatusSwitchingProtocols {
-			return nil
-		}
-		h := x.w.Header()
-		for name, values := range header {
-			h[name] = values
-		}
-		x.w.WriteHeader(code)
-		clear(h)
-		return nil
-	}}
+// informed passes on what an upstream says before it answers. 100 Continue is
+// the server's to say, when the body is asked for.
+func (x *exchange) informed(status int, header http.Header) {
+	if status == http.StatusContinue || status == http.StatusSwitchingProtocols {
+		return
+	}
+	h := x.w.Header()
+	if links := header["Link"]; len(links) > 0 {
+		h["Link"] = links
+	}
+	x.w.WriteHeader(status)
+	delete(h, "Link")
+}
+
+// hints takes 1xx answers from Transport, which tells of them on a goroutine of
+// its own, maybe when the request has been given up already.
+type hints struct {
+	x  *exchange
+	mu sync.Mutex
+	n  int
+}
+
+// maxHints is how many 1xx answers may come before the answer.
+const maxHints = 5
+
+func (h *hints) got(status int, header textproto.MIMEHeader) error {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.n++; h.n > maxHints {
+		return errors.New("sends 1xx answers without end")
+	}
+	h.x.informed(status, http.Header(header))
+	return nil
+}
+
+func (h *hints) end() {
+	h.mu.Lock()
+	h.n = maxHints
+	h.mu.Unlock()
 }
 
 // copyBody sends the answer's body on, at once where it is a stream.
 func (x *exchange) copyBody(res *http.Response) error {
-	if res.ContentLength == 0 || res.Body == http.NoBody {
+	if res.ContentLength == 0 && len(res.Trailer) == 0 || res.Body == http.NoBody {
 		return nil
 	}
 	buf := copyBuffers.Get().(*[copyBuffer]byte)
@@ -182,14 +238,34 @@ func (x *exchange) copyBody(res *http.Response) error {
 
 // announceTrailers names the trailers that will follow.
 func announceTrailers(h, trailer http.Header) int {
+	keepTrailers(trailer)
 	for name := range trailer {
 		h.Add("Trailer", name)
 	}
 	return len(trailer)
 }
 
+// noTrailers are fields that the guard looks at in headers. Behind the body
+// nobody needs them (RFC 9110 §6.5.1), and nobody would have looked.
+var noTrailers = append([]string{"Set-Cookie", "Location", "Content-Location", "Refresh", "Cache-Control",
+	"Content-Length", "Content-Encoding", "Content-Type", "X-Content-Type-Options"}, append(hops, unwanted...)...)
+
+func keepTrailers(trailer http.Header) {
+	for _, name := range noTrailers {
+		delete(trailer, name)
+	}
+	for name := range trailer {
+		if strings.HasPrefix(name, "Access-Control-") {
+			delete(trailer, name)
+		}
+	}
+}
+
 // copyTrailers sends the trailers, announced or not.
 func (x *exchange) copyTrailers(h http.Header, res *http.Response, announced int) {
+	if len(res.Trailer) > 0 {
+		keepTrailers(res.Trailer)
+	}
 	if len(res.Trailer) == 0 {
 		return
 	}
@@ -229,7 +305,7 @@ func (x *exchange) tunnel(ctx context.Context, out *http.Request, res *http.Resp
 		res.Header[name] = values
 	}
 	res.Body = nil
-	if err := res.Write(rw); err == nil {
+	if err = res.Write(rw); err == nil {
 		err = rw.Flush()
 	}
 	if err != nil {
@@ -238,7 +314,7 @@ func (x *exchange) tunnel(ctx context.Context, out *http.Request, res *http.Resp
 	}
 	done := make(chan struct{}, 1)
 	go func() {
-		_, _ = io.Copy(back, conn) // either end may hang up
+		_, _ = io.Copy(back, rw.Reader) // either end may hang up
 		if w, ok := back.(interface{ CloseWrite() error }); ok {
 			_ = w.CloseWrite()
 		} else {
@@ -261,15 +337,20 @@ func (x *exchange) upstreamFailed(err error) {
 	var tooLarge *http.MaxBytesError
 	var timeout net.Error
 	var unknown x509.UnknownAuthorityError
-	cut := x.flight.cut.Load()
+	cut, broken := x.flight.cut.p.Load(), x.flight.broken.Load()
+	if broken != nil {
+		err = errors.Join(*broken, err)
+	}
 	switch {
 	case errors.As(err, &tooLarge):
 		f = &refusal{kind: kindTooLarge, reason: "request body over the limit"}
+	case cut != nil && cut.kind != nil:
+		f = &refusal{rule: cut.rule, kind: cut.kind, reason: cut.reason, close: true}
 	case x.r.Context().Err() != nil:
-		x.answer.aborted = "client went away"
+		x.answer.aborted = clientGone.reason
 		panic(http.ErrAbortHandler)
-	case cut != "":
-		f = &refusal{rule: RuleExpired, kind: kindExpired, reason: cut}
+	case broken != nil:
+		f = &refusal{kind: kindInvalidRequest, reason: "request body: " + (*broken).Error(), close: true}
 	case errors.As(err, &unknown):
 		f.reason += " (give its CA as upstreams.ca)"
 	case errors.As(err, &timeout) && timeout.Timeout():

@@ -63,6 +63,8 @@ type conn struct {
 	since   time.Time // when it became idle
 	used    bool
 	started bool // a byte of the current answer has come
+	socket  silence
+	cut     func()
 }
 
 // Read implements io.Reader for the buffer, and notes that the server answers.
@@ -89,18 +91,19 @@ func Takes(r *http.Request) bool {
 // Do sends r, whose URL gives path and query alone, and returns the answer.
 // The header of r is sent as it is, without hop-by-hop fields of Do's own
 // making. started, if not nil, is called with what ends the exchange early; it
-// stays good until the answer's body is closed.
+// stays good until the answer's body is closed. informed, if not nil, is called
+// with each 1xx answer that comes first, of which there may be five.
 //
 // A request on a connection that the server has closed meanwhile is sent again
 // on another if its method is safe to repeat and nothing of an answer came.
-func (c *Client) Do(ctx context.Context, r *http.Request, started func(cut func())) (*http.Response, error) {
+func (c *Client) Do(ctx context.Context, r *http.Request, started func(cut func()), informed func(status int, h http.Header)) (*http.Response, error) {
 	for {
 		pc, err := c.get(ctx)
 		if err != nil {
 			return nil, err
 		}
 		reused := pc.used
-		res, err := c.exchange(pc, r, started)
+		res, err := c.exchange(pc, r, started, informed)
 		if err == nil {
 			return res, nil
 		}
@@ -126,10 +129,10 @@ func repeatable(method string) bool {
 }
 
 // exchange sends r on pc and reads the header of its answer.
-func (c *Client) exchange(pc *conn, r *http.Request, started func(cut func())) (*http.Response, error) {
+func (c *Client) exchange(pc *conn, r *http.Request, started func(cut func()), informed func(status int, h http.Header)) (*http.Response, error) {
 	pc.used, pc.started = true, false
 	if started != nil {
-		started(func() { _ = pc.Close() })
+		started(pc.cut)
 	}
 	if err := pc.SetReadDeadline(time.Now().Add(c.timeout)); err != nil {
 		return nil, err
@@ -146,11 +149,15 @@ func (c *Client) exchange(pc *conn, r *http.Request, started func(cut func())) (
 			}
 			return nil, fmt.Errorf("read answer: %w", err)
 		}
-		if res.StatusCode >= 200 {
+		switch {
+		case res.StatusCode >= 200:
 			return c.answer(pc, res)
-		}
-		if res.StatusCode == http.StatusSwitchingProtocols {
+		case res.StatusCode < 100:
+			return nil, fmt.Errorf("server answers with status %03d", res.StatusCode)
+		case res.StatusCode == http.StatusSwitchingProtocols:
 			return nil, errors.New("server switched protocols without being asked")
+		case informed != nil:
+			informed(res.StatusCode, res.Header)
 		}
 	}
 	return nil, errors.New("server sends 1xx answers without end")
@@ -199,9 +206,9 @@ func (b *body) Close() error {
 		return nil
 	}
 	b.done = true
-	if !b.ended && b.keep {
+	if !b.ended && b.keep && b.conn.SetReadDeadline(longAgo) == nil {
 		// Close of http's body would read on without a bound; look whether
-		// the end is here already.
+		// the end is in the buffer already.
 		n, err := b.ReadCloser.Read(make([]byte, 1))
 		b.ended = n == 0 && err == io.EOF //nolint:errorlint // as in Read
 	}
@@ -212,25 +219,43 @@ func (b *body) Close() error {
 	return b.conn.Close()
 }
 
-// get takes the freshest idle connection, or opens one.
+// longAgo as a deadline lets a read see what is buffered and nothing else.
+var longAgo = time.Unix(1, 0)
+
+// get takes the freshest idle connection that is still good, or opens one. Not
+// good is one that the server has closed, and one on which it has said
+// something that nobody asked for: the next request would take it for its own
+// answer.
 func (c *Client) get(ctx context.Context) (*conn, error) {
-	c.mu.Lock()
-	if n := len(c.free); n > 0 {
-		pc := c.free[n-1]
-		c.free[n-1] = nil
-		c.free = c.free[:n-1]
-		c.mu.Unlock()
-		return pc, nil
+	for pc := c.takeFree(); pc != nil; pc = c.takeFree() {
+		if time.Since(pc.since) < c.idle && pc.SetReadDeadline(time.Time{}) == nil && pc.socket.silent() {
+			return pc, nil
+		}
+		_ = pc.Close() // of no more use
 	}
-	c.mu.Unlock()
 	raw, err := c.dial(ctx)
 	if err != nil {
 		return nil, err
 	}
 	pc := &conn{Conn: raw}
+	pc.socket.watch(raw)
+	pc.cut = func() { _ = pc.Close() }
 	pc.limit = io.LimitedReader{R: socket{pc}, N: c.header}
 	pc.br = bufio.NewReaderSize(&pc.limit, 4<<10)
 	return pc, nil
+}
+
+func (c *Client) takeFree() *conn {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	n := len(c.free)
+	if n == 0 {
+		return nil
+	}
+	pc := c.free[n-1]
+	c.free[n-1] = nil
+	c.free = c.free[:n-1]
+	return pc
 }
 
 // put keeps pc for the next request.

@@ -50,7 +50,7 @@ func request(method, target string) *http.Request {
 
 func get(t testing.TB, c *origin.Client, r *http.Request) (int, string) {
 	t.Helper()
-	res, err := c.Do(context.Background(), r, nil)
+	res, err := c.Do(context.Background(), r, nil, nil)
 	if err != nil {
 		t.Fatalf("Do: %v", err)
 	}
@@ -140,7 +140,7 @@ func TestChunkedAnswersAndTrailers(t *testing.T) {
 	defer s.Close()
 	c := client(t, s.Listener.Addr().String(), nil)
 	for range 2 {
-		res, err := c.Do(context.Background(), request("GET", "/"), nil)
+		res, err := c.Do(context.Background(), request("GET", "/"), nil, nil)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -169,6 +169,9 @@ func TestAnswers(t *testing.T) {
 		{"broken chunk", "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\nok", 200, "", "invalid byte"},
 		{"unasked switch", "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n\r\n", 0, "", "switched protocols"},
 		{"1xx without end", strings.Repeat("HTTP/1.1 102 Processing\r\n\r\n", 20), 0, "", "1xx answers"},
+		{"status 099", "HTTP/1.1 099 Low\r\n\r\n", 0, "", "status 099"},
+		{"status of no number", "HTTP/1.1 abc OK\r\n\r\n", 0, "", "read answer"},
+		{"status of two digits", "HTTP/1.1 20 OK\r\n\r\n", 0, "", "read answer"},
 		{"garbage", "SSH-2.0-OpenSSH_9.2\r\n\r\n", 0, "", "read answer"},
 		{"nothing", "", 0, "", "read answer"},
 	} {
@@ -179,7 +182,7 @@ func TestAnswers(t *testing.T) {
 					_, _ = io.WriteString(conn, test.answer)
 				}
 			})
-			res, err := client(t, addr, nil).Do(context.Background(), request("POST", "/"), nil)
+			res, err := client(t, addr, nil).Do(context.Background(), request("POST", "/"), nil, nil)
 			if err == nil {
 				defer res.Body.Close()
 				var body []byte
@@ -204,7 +207,7 @@ func TestEndlessHeaderEnds(t *testing.T) {
 			_, err = fmt.Fprintf(conn, "X-%d: %s\r\n", i, strings.Repeat("a", 1000))
 		}
 	})
-	_, err := client(t, addr, nil).Do(context.Background(), request("GET", "/"), nil)
+	_, err := client(t, addr, nil).Do(context.Background(), request("GET", "/"), nil, nil)
 	if err == nil || !strings.Contains(err.Error(), "too large") {
 		t.Errorf("got %v, want a header that is too large", err)
 	}
@@ -219,7 +222,7 @@ func TestSlowHeaderTimesOut(t *testing.T) {
 	})
 	defer close(release)
 	c := client(t, addr, func(c *origin.Config) { c.HeaderTimeout = 50 * time.Millisecond })
-	_, err := c.Do(context.Background(), request("GET", "/"), nil)
+	_, err := c.Do(context.Background(), request("GET", "/"), nil, nil)
 	var ne net.Error
 	if !errors.As(err, &ne) || !ne.Timeout() {
 		t.Errorf("got %v, want a timeout", err)
@@ -251,7 +254,7 @@ func TestClosedConnectionsAreReplaced(t *testing.T) {
 			})
 			c := client(t, addr, nil)
 			get(t, c, request("GET", "/"))
-			res, err := c.Do(context.Background(), request(test.method, "/"), nil)
+			res, err := c.Do(context.Background(), request(test.method, "/"), nil, nil)
 			if err == nil {
 				res.Body.Close()
 			}
@@ -315,7 +318,7 @@ func TestNothingSplitsARequest(t *testing.T) {
 	} {
 		r := request("GET", "/")
 		change(r)
-		if res, err := c.Do(context.Background(), r, nil); err == nil {
+		if res, err := c.Do(context.Background(), r, nil, nil); err == nil {
 			res.Body.Close()
 			t.Errorf("%s: the request was sent", name)
 		}
@@ -338,7 +341,7 @@ func TestCutEndsTheExchange(t *testing.T) {
 	done := make(chan error, 1)
 	c := client(t, addr, nil)
 	go func() {
-		_, err := c.Do(context.Background(), request("GET", "/"), func(f func()) { mu.Lock(); cut = f; mu.Unlock() })
+		_, err := c.Do(context.Background(), request("GET", "/"), func(f func()) { mu.Lock(); cut = f; mu.Unlock() }, nil)
 		done <- err
 	}()
 	<-arrived
@@ -357,7 +360,7 @@ func TestUnreadBodyIsNotReused(t *testing.T) {
 	}))
 	defer s.Close()
 	c := client(t, s.Listener.Addr().String(), nil)
-	res, err := c.Do(context.Background(), request("GET", "/a"), nil)
+	res, err := c.Do(context.Background(), request("GET", "/a"), nil, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -397,7 +400,7 @@ func TestManyAtOnce(t *testing.T) {
 		all.Go(func() {
 			for j := range 50 {
 				want := fmt.Sprintf("%d-%d", i, j)
-				res, err := c.Do(context.Background(), request("GET", "/?"+want), nil)
+				res, err := c.Do(context.Background(), request("GET", "/?"+want), nil, nil)
 				if err != nil {
 					t.Error(err)
 					return
@@ -427,7 +430,7 @@ func FuzzAnswer(f *testing.F) {
 		c := origin.New(origin.Config{Dial: func(context.Context) (net.Conn, error) { return near, nil },
 			HeaderTimeout: time.Second, IdleTimeout: time.Second, MaxIdle: 1, MaxHeader: 4 << 10})
 		defer c.CloseIdle()
-		res, err := c.Do(context.Background(), request("POST", "/"), nil)
+		res, err := c.Do(context.Background(), request("POST", "/"), nil, nil)
 		if err != nil {
 			near.Close()
 			return
