@@ -35,9 +35,18 @@ func guardCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "guard [-c wiretight.yaml] [flags]",
 		Short: "The protecting reverse proxy",
+		Long: `Protects an API: lets requests through to --upstream only over HTTPS, for a
+known host, in one unambiguous form, with a token that was verified in full.
+
+SIGTERM lets running requests end and exits 0. SIGHUP, or a change of a watched
+file, reloads configuration, certificates and keys; no connection is dropped.
+
+Set OTEL_EXPORTER_OTLP_ENDPOINT to send OpenTelemetry traces (OTLP over HTTP).`,
 		Example: `  wiretight guard -c wiretight.yaml
-  wiretight guard --upstream http://127.0.0.1:8000 --cert api.pem --key api-key.pem \
-      --jwks https://id.example.com/jwks --issuer https://id.example.com/ --audience api.example.com`,
+  wiretight guard --upstream http://127.0.0.1:8000 \
+      --host api.example.com --cert api.pem --key api-key.pem \
+      --issuer https://id.example.com/ --audience api.example.com \
+      --jwks https://id.example.com/jwks`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			ctx, stop := signal.NotifyContext(cmd.Context(), os.Interrupt, syscall.SIGTERM)
@@ -45,7 +54,7 @@ func guardCommand() *cobra.Command {
 			return runGuard(ctx, file, flags, cmd.ErrOrStderr())
 		},
 	}
-	cmd.Flags().StringVarP(&file, "config", "c", "", "configuration `FILE`")
+	cmd.Flags().StringVarP(&file, "config", "c", "", "configuration, `FILE` in YAML")
 	guardFlags(cmd, &flags)
 	return cmd
 }
@@ -53,23 +62,23 @@ func guardCommand() *cobra.Command {
 // guardFlags declares the flags that override keys of the file.
 func guardFlags(cmd *cobra.Command, f *config.Flags) {
 	s := cmd.Flags()
-	s.StringVar(&f.Listen, "listen", "", "TLS `ADDR` (host:port)")
-	s.StringVar(&f.Plaintext, "plaintext", "", "plain HTTP `ADDR`; refuses, redirects and burns, never proxies")
-	s.StringVar(&f.Admin, "admin", "", "`ADDR` of health and metrics")
-	s.StringArrayVar(&f.Hosts, "host", nil, "host `NAME` that clients use (repeatable)")
-	s.StringVar(&f.Cert, "cert", "", "certificate chain `FILE`")
-	s.StringVar(&f.Key, "key", "", "private key `FILE`")
+	s.StringVar(&f.Listen, "listen", "", "where TLS is served, `ADDR` as host:port")
+	s.StringVar(&f.Plaintext, "plaintext", "", "where plain HTTP is refused or redirected, `ADDR`")
+	s.StringVar(&f.Admin, "admin", "", "where health and metrics answer, `ADDR`")
+	s.StringArrayVar(&f.Hosts, "host", nil, "name that clients use, `NAME` (repeatable)")
+	s.StringVar(&f.Cert, "cert", "", "certificate chain, `FILE` in PEM")
+	s.StringVar(&f.Key, "key", "", "private key, `FILE` in PEM")
 	s.BoolVar(&f.DevCert, "dev-cert", false, "serve a certificate of this machine's own development CA")
 	s.StringVar(&f.Upstream, "upstream", "", "`URL` of the protected API")
-	s.StringVar(&f.UpstreamCA, "upstream-ca", "", "CA `FILE` that verifies the upstream")
-	s.StringVar(&f.JWKS, "jwks", "", "key set `FILE|URL` of the token issuer")
+	s.StringVar(&f.UpstreamCA, "upstream-ca", "", "CA that verifies the upstream, `FILE` in PEM")
+	s.StringVar(&f.JWKS, "jwks", "", "key set of the token issuer, `FILE|URL`")
 	s.StringVar(&f.Issuer, "issuer", "", "exact iss of the tokens, `ISS`")
-	s.StringArrayVar(&f.Audiences, "audience", nil, "accepted `AUD` (repeatable)")
-	s.StringArrayVar(&f.Algorithms, "algorithm", nil, "accepted signature `ALG` (repeatable)")
-	s.StringArrayVar(&f.Public, "public", nil, "`PATH` that needs no token (repeatable)")
+	s.StringArrayVar(&f.Audiences, "audience", nil, "accepted aud of the tokens, `AUD` (repeatable)")
+	s.StringArrayVar(&f.Algorithms, "algorithm", nil, "accepted signature algorithm, `ALG` (repeatable)")
+	s.StringArrayVar(&f.Public, "public", nil, "path that needs no token, `PATH` (repeatable)")
 	s.StringVar(&f.Store, "store", "", "store `URL`: bolt://PATH, redis://…, rediss://…, memory:")
-	s.StringVar(&f.Mode, "mode", "", "`enforce|observe`")
-	s.StringVar(&f.LogFormat, "log-format", "", "`text|json`")
+	s.StringVar(&f.Mode, "mode", "", "refuse, or only count what would be refused: `enforce|observe`")
+	s.StringVar(&f.LogFormat, "log-format", "", "form of the log: `text|json`")
 }
 
 // runGuard runs until ctx ends.

@@ -4,45 +4,39 @@ package main
 
 import (
 	"context"
-	"errors"
-	"fmt"
+	"io"
 	"os"
 
 	"github.com/spf13/cobra"
 )
 
 func main() {
-	os.Exit(run(os.Args[1:]))
+	os.Exit(run(context.Background(), os.Args[1:], os.Stdin, os.Stdout, os.Stderr))
 }
 
 // run executes one command line and returns its exit code.
-func run(args []string) int {
+func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	root := rootCommand()
 	root.SetArgs(args)
-	err := root.ExecuteContext(context.Background())
-	var exit *exitError
-	switch {
-	case err == nil:
-		return 0
-	case errors.As(err, &exit):
-		if exit.err != nil {
-			fmt.Fprintln(os.Stderr, exit.err)
-		}
-		return exit.code
-	}
-	fmt.Fprintf(os.Stderr, "wiretight: %v\n", err)
-	fmt.Fprintln(os.Stderr, "See wiretight --help.")
-	return exitUsage
+	root.SetIn(stdin)
+	root.SetOut(stdout)
+	root.SetErr(stderr)
+	cmd, err := root.ExecuteContextC(ctx)
+	return complain(stderr, cmd, err)
 }
 
 func rootCommand() *cobra.Command {
 	root := &cobra.Command{
-		Use:           "wiretight",
-		Short:         "Keeps bearer tokens safe on the wire",
-		Long:          "Wiretight protects HTTP APIs whose callers carry JWT bearer tokens.\n\nSee it work:      wiretight demo --once\nProtect an API:   wiretight guard --upstream http://127.0.0.1:8000",
+		Use:   "wiretight",
+		Short: "Keeps bearer tokens safe on the wire",
+		Long: `Wiretight protects HTTP APIs whose callers carry JWT bearer tokens.
+
+See it work:      wiretight demo --once
+Protect an API:   wiretight guard --upstream http://127.0.0.1:8000`,
+		Example: `  wiretight guard -c wiretight.yaml
+  wiretight config check -c wiretight.yaml`,
 		SilenceUsage:  true,
 		SilenceErrors: true,
-		Args:          cobra.NoArgs,
 		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	root.AddCommand(
@@ -52,5 +46,6 @@ func rootCommand() *cobra.Command {
 		revokeCommand(),
 		versionCommand(),
 	)
+	polish(root)
 	return root
 }

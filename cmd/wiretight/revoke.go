@@ -20,7 +20,12 @@ func revokeCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "revoke --jti J | --sid S | --sub U | --before TIME",
 		Short: "Revokes tokens on every instance",
-		Long:  "Revokes tokens by their identifier, session or subject, or all that were issued before a time.\nEvery instance that shares the store refuses them within one second.",
+		Long: `Revokes tokens by their identifier, session or subject, or all that were issued
+before a time. Every instance that shares the store refuses them within one
+second, and still does after a restart.
+
+The running guard is asked over its socket beside the store; where none runs the
+store is written directly.`,
 		Example: `  wiretight revoke --sub alice
   wiretight revoke --sub alice --before 2026-11-21T12:00:00Z
   wiretight revoke --jti 8c5e3f…`,
