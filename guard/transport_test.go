@@ -135,7 +135,7 @@ func TestPlaintextBytes(t *testing.T) {
 	}
 }
 
-func TestRedirectPort(t *testing.T) {
+func TestPlaintextRedirectPort(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t, func(c *guard.Config) {
 		c.RedirectPort = 8443
