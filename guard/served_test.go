@@ -1,0 +1,67 @@
+package guard_test
+
+import (
+	"crypto/tls"
+	"net"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/wiretight/wiretight/internal/serve"
+)
+
+// TestServed sends bytes to a guard behind the server that the program uses,
+// where its own limits and answers could come before the guard's.
+func TestServed(t *testing.T) {
+	t.Parallel()
+	f, w := newWireFixture(t, nil)
+	s, err := serve.New(serve.Config{Listeners: []serve.Listener{
+		{
+			Name: "https", Addr: "127.0.0.1:0", Handler: f.guard.Handler(),
+			TLS: &tls.Config{Certificates: []tls.Certificate{serverCertificate(t)}, NextProtos: []string{"h2", "http/1.1"}},
+		},
+		{Name: "plaintext", Addr: "127.0.0.1:0", Handler: f.guard.Plaintext()},
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Start(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = s.Shutdown(time.Second) })
+	host := "Host: " + testHost + "\r\n"
+	token := "Authorization: " + f.bearer() + "\r\n"
+	for _, c := range []struct {
+		name, listener, text string
+		status               int
+	}{
+		{"good", "https", "GET /items HTTP/1.1\r\n" + host + token + "\r\n", 200},
+		{"OPTIONS of all", "https", "OPTIONS * HTTP/1.1\r\n" + host + token + "\r\n", 400},
+		{"CONNECT", "https", "CONNECT api.example.com:443 HTTP/1.1\r\n" + host + token + "\r\n", 400},
+		{"two lengths", "https", "POST /items HTTP/1.1\r\n" + host + token + "Content-Length: 0\r\nContent-Length: 66\r\n\r\n" + smuggled, 400},
+		{"header over the limit", "https", "GET /items HTTP/1.1\r\n" + host + token + "X-A: " + strings.Repeat("a", 80<<10) + "\r\n\r\n", 431},
+		{"in clear", "plaintext", "GET /items HTTP/1.1\r\n" + host + "\r\n", 308},
+		{"in clear with a token", "plaintext", "GET /items HTTP/1.1\r\n" + host + "Authorization: Bearer x\r\n\r\n", 403},
+		{"in clear, OPTIONS of all", "plaintext", "OPTIONS * HTTP/1.1\r\n" + host + "\r\n", 403},
+		{"in clear, HTTP/2", "plaintext", "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", 400},
+		{"in clear, upgrade to HTTP/2", "plaintext", "GET / HTTP/1.1\r\n" + host + "Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABk\r\n\r\n", 308},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			conn, err := net.Dial("tcp", s.Addr(c.listener).String())
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer conn.Close()
+			if c.listener == "https" {
+				conn = tls.Client(conn, &tls.Config{InsecureSkipVerify: true, ServerName: testHost, NextProtos: []string{"http/1.1"}})
+			}
+			if got := exchangeRaw(t, conn, c.text); len(got) == 0 || got[0].status != c.status {
+				t.Errorf("got %v, want %d", got, c.status)
+			}
+		})
+	}
+	requests, err := w.requests()
+	if err != nil || len(requests) != 1 || requests[0].target != "/items" {
+		t.Errorf("the upstream got %+v, %v: want /items once", requests, err)
+	}
+}
