@@ -253,7 +253,7 @@ type Rate struct {
 
 // Limits bound what one request may cost.
 type Limits struct {
-	// MaxBody is the longest request body in bytes. Zero: 64 MiB. Negative: no bound.
+	// MaxBody is the longest request body in bytes. Zero: 4 GiB. Negative: no bound.
 	MaxBody int64
 	// IdleStream is how long a stream may stay silent. Zero: 5 min.
 	IdleStream time.Duration

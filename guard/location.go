@@ -19,42 +19,61 @@ func (a *answer) guardLocations(h http.Header) (reason string) {
 		}
 	}
 	for i, v := range h["Refresh"] {
-		delay, target, ok := strings.Cut(v, "=")
+		start, end := refreshTarget(v)
+		safe, ok := a.x.upgraded(v[start:end])
 		if !ok {
-			continue
+			return "the answer's Refresh leads from https to " + quoted(v[start:end])
 		}
-		safe, ok := a.x.upgraded(strings.Trim(target, ` "'`))
-		if !ok {
-			return "the answer's Refresh leads from https to " + quoted(target)
-		}
-		h["Refresh"][i] = delay + "=" + safe
+		h["Refresh"][i] = v[:start] + safe + v[end:]
 	}
 	return ""
 }
 
+// refreshTarget finds the URL in a Refresh header as browsers do (HTML,
+// shared declarative refresh steps): the word url and quotes are optional.
+func refreshTarget(v string) (start, end int) {
+	skip := func(i int, these string) int {
+		for i < len(v) && strings.IndexByte(these, v[i]) >= 0 {
+			i++
+		}
+		return i
+	}
+	const blank = " \t\n\f\r"
+	i := skip(skip(0, blank), "0123456789.")
+	i = skip(i, blank)
+	if i < len(v) && (v[i] == ';' || v[i] == ',') {
+		i++
+	}
+	i = skip(i, blank)
+	if len(v)-i >= 3 && strings.EqualFold(v[i:i+3], "url") {
+		if j := skip(i+3, blank); j < len(v) && v[j] == '=' {
+			i = skip(j+1, blank)
+		}
+	}
+	if i < len(v) && (v[i] == '"' || v[i] == '\'') {
+		if n := strings.IndexByte(v[i+1:], v[i]); n >= 0 {
+			return i + 1, i + 1 + n
+		}
+		i++
+	}
+	return i, len(v)
+}
+
 // upgraded returns a target that is safe to follow.
 func (x *exchange) upgraded(target string) (string, bool) {
-	// Browsers drop tabs and newlines anywhere and spaces at the ends, and take
-	// a backslash for a slash.
-	folded := strings.Map(func(r rune) rune {
-		switch {
-		case r == '\t' || r == '\n' || r == '\r':
-			return -1
-		case r == '\\':
-			return '/'
-		}
-		return r
-	}, strings.Trim(target, "\x00\x01\x02\x03\x04\x05\x06\x07\x08\t\n\v\f\r\x0e\x0f\x10\x11\x12\x13\x14\x15\x16\x17\x18\x19\x1a\x1b\x1c\x1d\x1e\x1f "))
+	folded := foldURL(target)
 	scheme, rest, hasScheme := strings.Cut(folded, ":")
 	if !hasScheme || strings.ContainsAny(scheme, "/?#") {
 		return target, true // relative
 	}
-	var safe string
-	switch strings.ToLower(scheme) {
+	scheme = strings.ToLower(scheme)
+	safe := scheme
+	switch scheme {
 	case "http":
 		safe = "https"
 	case "ws":
 		safe = "wss"
+	case "https", "wss":
 	case "ftp":
 		return "", false
 	default:
@@ -62,14 +81,17 @@ func (x *exchange) upgraded(target string) (string, bool) {
 	}
 	u, err := url.Parse(scheme + "://" + strings.TrimLeft(rest, "/"))
 	if err != nil || u.Host == "" {
-		return "", false
+		return target, safe == scheme
 	}
 	u.Scheme = safe
-	if up := x.upstreamHost(); up != "" && strings.EqualFold(u.Host, up) {
+	if x.isUpstream(u.Host, scheme) {
 		u.Host = x.r.Host // the upstream named itself
 		return u.String(), true
 	}
-	name, ok := x.policy.hosts.allows(u.Host)
+	if safe == scheme {
+		return target, true
+	}
+	name, ok := x.policy.hosts.allowsName(u.Host)
 	if !ok {
 		return "", false
 	}
@@ -83,11 +105,47 @@ func (x *exchange) upgraded(target string) (string, bool) {
 	return u.String(), true
 }
 
-func (x *exchange) upstreamHost() string {
-	if x.route == nil || x.route.upstream == nil {
-		return ""
+// foldURL writes a target as browsers read it: they drop tabs and newlines
+// anywhere and blanks at the ends, and before the query they take a backslash
+// for a slash.
+func foldURL(target string) string {
+	target = strings.TrimFunc(target, func(r rune) bool { return r <= ' ' })
+	folded := make([]byte, 0, len(target))
+	query := false
+	for i := range len(target) {
+		switch b := target[i]; {
+		case b == '\t' || b == '\n' || b == '\r':
+		case b == '\\' && !query:
+			folded = append(folded, '/')
+		default:
+			query = query || b == '?' || b == '#'
+			folded = append(folded, b)
+		}
 	}
-	return x.route.upstream.host
+	return string(folded)
+}
+
+// isUpstream reports whether a host is the upstream's own address.
+func (x *exchange) isUpstream(host, scheme string) bool {
+	if x.route == nil || x.route.upstream == nil {
+		return false
+	}
+	up := x.route.upstream
+	if name, port, ok := splitHost(lower(up.host)); ok && port == "" {
+		// Without a port both stand for the one of their scheme.
+		n, p, ok := splitHost(lower(host))
+		return ok && n == name && (p == "" && secureScheme(scheme) == secureScheme(up.scheme) || p == defaultPort(up.scheme))
+	}
+	return strings.EqualFold(host, up.host) || strings.EqualFold(host+":"+defaultPort(scheme), up.host)
+}
+
+func secureScheme(scheme string) bool { return scheme == "https" || scheme == "wss" }
+
+func defaultPort(scheme string) string {
+	if secureScheme(scheme) {
+		return "443"
+	}
+	return "80"
 }
 
 func bracketed(name string) string {
@@ -106,10 +164,15 @@ func (a *answer) guardCookies(h http.Header) {
 	kept := h["Set-Cookie"][:0]
 	for _, line := range h["Set-Cookie"] {
 		pair, attributes, _ := strings.Cut(line, ";")
-		name, _, _ := strings.Cut(pair, "=")
+		name, value, _ := strings.Cut(pair, "=")
 		name = strings.TrimSpace(name)
-		if a.x.local == nil && ownCookies[name] {
-			continue // the guard's own
+		if name == "" {
+			// Browsers send a cookie without a name as its value alone, which
+			// servers read as a name and a value.
+			name, _, _ = strings.Cut(strings.TrimSpace(value), "=")
+		}
+		if a.x.local == nil && isOwnCookie(name) {
+			continue
 		}
 		kept = append(kept, hardenCookie(pair, attributes, readableCookies[strings.ToLower(name)]))
 	}
@@ -118,6 +181,17 @@ func (a *answer) guardCookies(h http.Header) {
 		return
 	}
 	h["Set-Cookie"] = kept
+}
+
+// isOwnCookie reports the guard's own cookies. Browsers look at the prefix
+// without regard to case, and some servers at the whole name.
+func isOwnCookie(name string) bool {
+	for own := range ownCookies {
+		if strings.EqualFold(name, own) {
+			return true
+		}
+	}
+	return false
 }
 
 func hardenCookie(pair, attributes string, readable bool) string {
