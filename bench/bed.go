@@ -116,8 +116,10 @@ func (b *bed) close() error {
 // measureAll takes every cell in turn: rounds, then rows, then proxies, so that
 // a proxy and its baseline are never more than a row apart.
 func (b *bed) measureAll(ctx context.Context) (*results, error) {
-	res := &results{Rounds: b.opts.Rounds, Seconds: b.opts.Cell.Seconds(), Conns: b.opts.Conns,
-		Started: time.Now().UTC(), rows: b.rows}
+	res := &results{
+		Rounds: b.opts.Rounds, Seconds: b.opts.Cell.Seconds(), Conns: b.opts.Conns,
+		Started: time.Now().UTC(), rows: b.rows,
+	}
 	for _, p := range b.proxies {
 		res.Proxies = append(res.Proxies, p.name)
 		if p.guard {

@@ -27,8 +27,10 @@ func TestRun(t *testing.T) {
 	t.Setenv("TMPDIR", t.TempDir())
 	file := filepath.Join(t.TempDir(), "out.json")
 	var table, progress bytes.Buffer
-	err = run(t.Context(), []string{"-quick", "-conns=4", "-source=..", "-only=haproxy,haproxy-jwt,bare",
-		"-rows=rs256,new,forged,tls,h2,log,memory,start,size", "-json", file}, &table, &progress)
+	err = run(t.Context(), []string{
+		"-quick", "-conns=4", "-source=..", "-only=haproxy,haproxy-jwt,bare",
+		"-rows=rs256,new,forged,tls,h2,log,memory,start,size", "-json", file,
+	}, &table, &progress)
 	if err != nil {
 		t.Fatalf("run: %v\n%s", err, &progress)
 	}

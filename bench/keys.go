@@ -125,8 +125,10 @@ func newCertificate(dir string, now time.Time) (certificate, error) {
 	}
 	certPEM := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})
 	keyPEM := pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: keyDER})
-	c := certificate{pool: x509.NewCertPool(),
-		cert: filepath.Join(dir, "cert.pem"), key: filepath.Join(dir, "key.pem"), both: filepath.Join(dir, "both.pem")}
+	c := certificate{
+		pool: x509.NewCertPool(),
+		cert: filepath.Join(dir, "cert.pem"), key: filepath.Join(dir, "key.pem"), both: filepath.Join(dir, "both.pem"),
+	}
 	c.pool.AppendCertsFromPEM(certPEM)
 	return c, errors.Join(writeFile(c.cert, certPEM), writeFile(c.key, keyPEM),
 		writeFile(c.both, append(certPEM[:len(certPEM):len(certPEM)], keyPEM...)))

@@ -77,9 +77,11 @@ func (b *bed) load(ctx context.Context, r row, p proxy) (sample, error) {
 	if err != nil {
 		return sample{}, fmt.Errorf("%w; it wrote: %s", err, st.proc.tail)
 	}
-	s := sample{Requests: seen.Requests + honest.Requests, Dials: seen.Dials + honest.Dials,
+	s := sample{
+		Requests: seen.Requests + honest.Requests, Dials: seen.Dials + honest.Dials,
 		Seconds: time.Since(begin).Seconds(), Failed: seen.failures(), Errors: seen.Errors,
-		HonestFailed: honest.failures(), HonestMillis: float64(honest.Slowest.Microseconds()) / 1000}
+		HonestFailed: honest.failures(), HonestMillis: float64(honest.Slowest.Microseconds()) / 1000,
+	}
 	if s.Requests == 0 {
 		return s, fmt.Errorf("no request was made in %v", b.opts.Cell)
 	}
@@ -163,8 +165,10 @@ func (b *bed) priceOfLog(ctx context.Context, r row, p proxy) (sample, error) {
 	}
 	without, with := micros(used[0])/float64(seen[0].Requests), micros(used[1])/float64(seen[1].Requests)
 	seen[0].add(seen[1])
-	return sample{Value: 100 * (with/without - 1), Requests: seen[0].Requests, Dials: seen[0].Dials,
-		Seconds: time.Since(begin).Seconds(), Failed: seen[0].failures(), Errors: seen[0].Errors}, ctx.Err()
+	return sample{
+		Value: 100 * (with/without - 1), Requests: seen[0].Requests, Dials: seen[0].Dials,
+		Seconds: time.Since(begin).Seconds(), Failed: seen[0].failures(), Errors: seen[0].Errors,
+	}, ctx.Err()
 }
 
 // timeStart is the median of several starts, from exec to ready, in a folder

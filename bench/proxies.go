@@ -54,8 +54,10 @@ func proxies(opts Options, dir string) ([]proxy, error) {
 		return nil, err
 	}
 	for _, g := range guards {
-		known = append(known, proxy{name: g.name, bin: g.bin, guard: true, checks: true, logs: true,
-			line: "wiretight: ready", configure: guardConfig})
+		known = append(known, proxy{
+			name: g.name, bin: g.bin, guard: true, checks: true, logs: true,
+			line: "wiretight: ready", configure: guardConfig,
+		})
 	}
 	var out []proxy
 	for _, p := range known {

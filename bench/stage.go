@@ -16,8 +16,10 @@ func (b *bed) start(ctx context.Context, r row, p proxy, dir string, accessLog b
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, "", fmt.Errorf("make a folder for %s: %w", p.name, err)
 	}
-	args, err := p.configure(setup{dir: dir, listen: addr, upstream: b.upAddr, cert: b.cert,
-		alg: r.alg, verifier: b.stock[r.alg].verifier, accessLog: accessLog})
+	args, err := p.configure(setup{
+		dir: dir, listen: addr, upstream: b.upAddr, cert: b.cert,
+		alg: r.alg, verifier: b.stock[r.alg].verifier, accessLog: accessLog,
+	})
 	if err != nil {
 		return nil, "", err
 	}

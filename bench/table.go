@@ -100,9 +100,7 @@ func (r *results) verdict(w row, proxy string) string {
 // grid is the table as text: a title line, then one line a row.
 func (r *results) grid() [][]string {
 	head := []string{"row", "unit", "target"}
-	for _, p := range r.Proxies {
-		head = append(head, p)
-	}
+	head = append(head, r.Proxies...)
 	out := [][]string{head}
 	for _, w := range r.rows {
 		line := []string{w.title, string(w.figure), fmt.Sprint(w.target)}

@@ -1,6 +1,7 @@
 package guard
 
 import (
+	"errors"
 	"fmt"
 	"log/slog"
 	"net/http"
@@ -23,7 +24,7 @@ func (x *exchange) record(failed any) {
 	if cut := x.flight.cut.Load(); cut != "" && x.answer.refused == nil {
 		decision, reason = "cut", cut
 	}
-	if failed != nil && failed != http.ErrAbortHandler {
+	if err, _ := failed.(error); failed != nil && !errors.Is(err, http.ErrAbortHandler) {
 		decision, reason, level = "failed", fmt.Sprintf("panic: %v", failed), slog.LevelError
 	} else if x.answer.aborted != "" && reason == "" {
 		reason = x.answer.aborted

@@ -217,8 +217,10 @@ func TestAttacks(t *testing.T) {
 				cfg.Tokens.Issuers = []guard.Issuer{p.issuer(testIssuer)}
 				cfg.Tokens.Issuers[0].Algorithms = c.algorithms
 			})
-			m := attack.Material{Token: p.mint(f, nil), JWKS: p.jwks, Sign: p.sign, SignText: p.signText,
-				CallbackURL: called.URL, Now: f.clock.now()}
+			m := attack.Material{
+				Token: p.mint(f, nil), JWKS: p.jwks, Sign: p.sign, SignText: p.signText,
+				CallbackURL: called.URL, Now: f.clock.now(),
+			}
 			if p.key != nil {
 				m.PublicKey, m.Cert = p.key.Public(), p.certificate(t)
 			}

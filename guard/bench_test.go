@@ -74,20 +74,25 @@ func benchGuard(b *testing.B) (http.Handler, http.Header) {
 			Issuer: testIssuer, Audiences: []string{testAudience}, Algorithms: []string{"RS256"}, JWKS: jwks(b, signer),
 		}}},
 		Routes: []guard.Route{
-			{Path: "/healthz", Public: true}, {Path: "/admin/*", Scopes: []string{"admin"}},
+			{Path: "/healthz", Public: true},
+			{Path: "/admin/*", Scopes: []string{"admin"}},
 			{Path: "/items/*", Methods: []string{"GET", "POST"}, Scopes: []string{"read"}},
 		},
 	}
-	cfg.CORS = &guard.CORS{Origins: []string{appOrigin}, Credentials: true, Methods: []string{"GET", "POST"},
-		RequestHeaders: []string{"Authorization"}, ResponseHeaders: []string{"X-Request-ID"}, MaxAge: time.Hour}
+	cfg.CORS = &guard.CORS{
+		Origins: []string{appOrigin}, Credentials: true, Methods: []string{"GET", "POST"},
+		RequestHeaders: []string{"Authorization"}, ResponseHeaders: []string{"X-Request-ID"}, MaxAge: time.Hour,
+	}
 	g, err := guard.New(cfg)
 	if err != nil {
 		b.Fatal(err)
 	}
 	b.Cleanup(func() { _ = g.Close() })
 	now := time.Now()
-	raw, err := signer.Sign("at+jwt", map[string]any{"iss": testIssuer, "aud": testAudience, "sub": "alice", "jti": randomID(),
-		"iat": now.Unix(), "exp": now.Add(50 * time.Minute).Unix(), "scope": "read write"})
+	raw, err := signer.Sign("at+jwt", map[string]any{
+		"iss": testIssuer, "aud": testAudience, "sub": "alice", "jti": randomID(),
+		"iat": now.Unix(), "exp": now.Add(50 * time.Minute).Unix(), "scope": "read write",
+	})
 	if err != nil {
 		b.Fatal(err)
 	}

@@ -228,8 +228,12 @@ func TestProofOfCanonicalPath(t *testing.T) {
 		sent, proved string
 		ok           bool
 	}{
-		{"/%69tems", "/items", true}, {"/items", "/%69tems", true}, {"/%c3%a4", "/%C3%A4", true},
-		{"/items/", "/items", false}, {"/a%20b", "/a%20b", true}, {"/a%20b", "/a+b", false},
+		{"/%69tems", "/items", true},
+		{"/items", "/%69tems", true},
+		{"/%c3%a4", "/%C3%A4", true},
+		{"/items/", "/items", false},
+		{"/a%20b", "/a%20b", true},
+		{"/a%20b", "/a+b", false},
 	} {
 		got := f.get(c.sent, "Authorization", "DPoP "+raw, "Dpop", h.proof(raw, c.proved, nil))
 		if (got.status == 200) != c.ok {
@@ -290,8 +294,10 @@ func clientCertificate(t testing.TB) (*tls.Certificate, string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	template := &x509.Certificate{SerialNumber: big.NewInt(2), Subject: pkix.Name{CommonName: "client"},
-		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour), ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth}}
+	template := &x509.Certificate{
+		SerialNumber: big.NewInt(2), Subject: pkix.Name{CommonName: "client"},
+		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour), ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth},
+	}
 	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
 	if err != nil {
 		t.Fatal(err)
@@ -415,8 +421,12 @@ func TestBindingModes(t *testing.T) {
 			t.Parallel()
 			f := newFixture(t, func(cfg *guard.Config) {
 				cfg.Tokens.Binding = c.mode
-				cfg.Routes = []guard.Route{{Path: "/required", Binding: guard.BindingRequired}, {Path: "/off", Binding: guard.BindingOff},
-					{Path: "/optional", Binding: guard.BindingOptional}, {Path: "/same"}}
+				cfg.Routes = []guard.Route{
+					{Path: "/required", Binding: guard.BindingRequired},
+					{Path: "/off", Binding: guard.BindingOff},
+					{Path: "/optional", Binding: guard.BindingOptional},
+					{Path: "/same"},
+				}
 			})
 			h := newHolder(f)
 			raw, unbound := h.token(nil), f.mint(nil)

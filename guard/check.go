@@ -55,8 +55,10 @@ const (
 
 // Risks lists the ids that AcceptRisk understands.
 func Risks() []string {
-	return []string{riskNoAudience, riskNoIssuer, riskNoExpiry, riskLongLived, riskWeakSecret,
-		riskTokenInURL, riskWildcard, riskPlainText, riskUnverifiedCA}
+	return []string{
+		riskNoAudience, riskNoIssuer, riskNoExpiry, riskLongLived, riskWeakSecret,
+		riskTokenInURL, riskWildcard, riskPlainText, riskUnverifiedCA,
+	}
 }
 
 func accepted(risks []string, id string) bool { return slices.Contains(risks, id) }

@@ -62,13 +62,19 @@ func TestPreflight(t *testing.T) {
 	cases := []preflight{
 		{"GET", "/items", ask(appOrigin, "GET"), 204, granted + "\nMax-Age: 86400"},
 		{"POST", "/public", ask(appOrigin, "POST"), 204, granted + "\nMax-Age: 86400"},
-		{"headers", "/items", ask(appOrigin, "GET", "Access-Control-Request-Headers", "authorization,content-type"), 204,
-			granted + "\nAllow-Headers: authorization, content-type\nMax-Age: 86400"},
-		{"headers in capitals and with spaces", "/items", ask(appOrigin, "GET", "Access-Control-Request-Headers", "Authorization , Content-Type"), 204,
-			granted + "\nAllow-Headers: authorization, content-type\nMax-Age: 86400"},
+		{
+			"headers", "/items", ask(appOrigin, "GET", "Access-Control-Request-Headers", "authorization,content-type"), 204,
+			granted + "\nAllow-Headers: authorization, content-type\nMax-Age: 86400",
+		},
+		{
+			"headers in capitals and with spaces", "/items", ask(appOrigin, "GET", "Access-Control-Request-Headers", "Authorization , Content-Type"), 204,
+			granted + "\nAllow-Headers: authorization, content-type\nMax-Age: 86400",
+		},
 		{"no headers asked for", "/items", ask(appOrigin, "GET", "Access-Control-Request-Headers", ""), 204, granted + "\nMax-Age: 86400"},
-		{"origin with a port", "/items", ask("https://app.example.com:8443", "GET"), 204,
-			strings.Replace(granted, appOrigin, "https://app.example.com:8443", 1) + "\nMax-Age: 86400"},
+		{
+			"origin with a port", "/items", ask("https://app.example.com:8443", "GET"), 204,
+			strings.Replace(granted, appOrigin, "https://app.example.com:8443", 1) + "\nMax-Age: 86400",
+		},
 		{"with a bad token", "/items", ask(appOrigin, "GET", "Authorization", "Bearer x"), 204, granted + "\nMax-Age: 86400"},
 		{"of a route that lists no OPTIONS", "/get", ask(appOrigin, "GET"), 204, granted + "\nMax-Age: 86400"},
 		{"of a private network", "/items", ask(appOrigin, "GET", "Access-Control-Request-Private-Network", "true"), 204, granted + "\nMax-Age: 86400"},

@@ -198,9 +198,9 @@ func looksLikeJWT(s string) bool {
 
 // hasCredential reports whether a plain-HTTP request carried any secret at
 // all, and the tokens among them. Whatever it carries is lost already.
-func (p *policy) hasCredential(r *http.Request) (tokens []string, any bool) {
+func (p *policy) hasCredential(r *http.Request) (tokens []string, found bool) {
 	for _, a := range r.Header["Authorization"] {
-		any = true
+		found = true
 		scheme, rest := cutScheme(a)
 		if strings.EqualFold(scheme, "Bearer") || strings.EqualFold(scheme, "DPoP") {
 			for t := range strings.SplitSeq(rest, ",") {
@@ -211,7 +211,7 @@ func (p *policy) hasCredential(r *http.Request) (tokens []string, any bool) {
 	for _, c := range r.Cookies() {
 		switch {
 		case contains(p.sources.cookie, c.Name), ownCookies[c.Name], looksLikeJWT(c.Value):
-			any = true
+			found = true
 			tokens = append(tokens, c.Value)
 		}
 	}
@@ -220,7 +220,7 @@ func (p *policy) hasCredential(r *http.Request) (tokens []string, any bool) {
 		if queryToken(pair, p.sources.query) == "" && !looksLikeJWT(value) {
 			continue
 		}
-		any = true
+		found = true
 		if v, err := url.QueryUnescape(value); err == nil {
 			tokens = append(tokens, v)
 		}
@@ -228,5 +228,5 @@ func (p *policy) hasCredential(r *http.Request) (tokens []string, any bool) {
 	if len(tokens) > 8 {
 		tokens = tokens[:8]
 	}
-	return tokens, any
+	return tokens, found
 }

@@ -124,11 +124,13 @@ func (f *fixture) client(h2 bool, certificate *tls.Certificate) *http.Client {
 	protocols := new(http.Protocols)
 	protocols.SetHTTP1(!h2)
 	protocols.SetHTTP2(h2)
-	tr := &http.Transport{TLSClientConfig: conf, Protocols: protocols, DisableCompression: true,
+	tr := &http.Transport{
+		TLSClientConfig: conf, Protocols: protocols, DisableCompression: true,
 		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
 			var d net.Dialer
 			return d.DialContext(ctx, "tcp", f.server.Listener.Addr().String())
-		}}
+		},
+	}
 	f.t.Cleanup(tr.CloseIdleConnections)
 	return &http.Client{Transport: tr, Timeout: patience, CheckRedirect: func(*http.Request, []*http.Request) error {
 		return http.ErrUseLastResponse
@@ -419,8 +421,10 @@ func (u *upstream) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 func (u *upstream) note(r *http.Request, body string) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	u.seen = append(u.seen, seen{method: r.Method, target: r.RequestURI, host: r.Host, body: body, proto: r.Proto,
-		header: r.Header.Clone(), trailer: maps.Clone(r.Trailer)})
+	u.seen = append(u.seen, seen{
+		method: r.Method, target: r.RequestURI, host: r.Host, body: body, proto: r.Proto,
+		header: r.Header.Clone(), trailer: maps.Clone(r.Trailer),
+	})
 }
 
 // all is every request so far.

@@ -125,8 +125,10 @@ func checkHost(x *exchange) *refusal {
 		return &refusal{rule: RuleHost, kind: kindHostUnknown, reason: "a Host field beside :authority"}
 	}
 	if x.r.TLS != nil && x.r.TLS.ServerName != "" && name != strings.TrimSuffix(lower(x.r.TLS.ServerName), ".") {
-		return &refusal{rule: RuleHost, kind: kindHostMisdirected,
-			reason: "host " + quoted(name) + " differs from the handshake's " + quoted(x.r.TLS.ServerName)}
+		return &refusal{
+			rule: RuleHost, kind: kindHostMisdirected,
+			reason: "host " + quoted(name) + " differs from the handshake's " + quoted(x.r.TLS.ServerName),
+		}
 	}
 	return nil
 }

@@ -33,29 +33,51 @@ type routeMetrics struct {
 func NewMetrics(r prometheus.Registerer) (*Metrics, error) {
 	buckets := []float64{.0005, .001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30}
 	m := &Metrics{
-		requests: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "wiretight_requests_total",
-			Help: "Requests by route, decision (allowed, refused, observed, failed) and deciding rule."}, []string{"route", "decision", "rule"}),
-		observed: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "wiretight_observed_refusals_total",
-			Help: "Requests that a rule on trial would have refused."}, []string{"route", "rule"}),
-		seconds: prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: "wiretight_request_seconds",
-			Help: "Time from the request's header to the end of its answer.", Buckets: buckets}, []string{"route"}),
-		upstream: prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: "wiretight_upstream_seconds",
-			Help: "Time that the upstream took to answer with a header.", Buckets: buckets}, []string{"route"}),
-		jwksAge: prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "wiretight_jwks_age_seconds",
-			Help: "Time since the issuer's keys were last fetched."}, []string{"issuer"}),
-		revocations: prometheus.NewGauge(prometheus.GaugeOpts{Name: "wiretight_revocations",
-			Help: "Revocations in force on this instance."}),
-		burntTokens: prometheus.NewCounter(prometheus.CounterOpts{Name: "wiretight_burnt_tokens_total",
-			Help: "Valid tokens revoked because they came over plain HTTP."}),
-		risks: prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "wiretight_accepted_risk",
-			Help: "1 for each weakness that the configuration accepts."}, []string{"id"}),
-		ready: prometheus.NewGauge(prometheus.GaugeOpts{Name: "wiretight_ready",
-			Help: "1 when the guard can decide every request."}),
-		inflight: prometheus.NewGauge(prometheus.GaugeOpts{Name: "wiretight_requests_in_flight",
-			Help: "Requests under way to an upstream."}),
+		requests: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "wiretight_requests_total",
+			Help: "Requests by route, decision (allowed, refused, observed, failed) and deciding rule.",
+		}, []string{"route", "decision", "rule"}),
+		observed: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "wiretight_observed_refusals_total",
+			Help: "Requests that a rule on trial would have refused.",
+		}, []string{"route", "rule"}),
+		seconds: prometheus.NewHistogramVec(prometheus.HistogramOpts{
+			Name: "wiretight_request_seconds",
+			Help: "Time from the request's header to the end of its answer.", Buckets: buckets,
+		}, []string{"route"}),
+		upstream: prometheus.NewHistogramVec(prometheus.HistogramOpts{
+			Name: "wiretight_upstream_seconds",
+			Help: "Time that the upstream took to answer with a header.", Buckets: buckets,
+		}, []string{"route"}),
+		jwksAge: prometheus.NewGaugeVec(prometheus.GaugeOpts{
+			Name: "wiretight_jwks_age_seconds",
+			Help: "Time since the issuer's keys were last fetched.",
+		}, []string{"issuer"}),
+		revocations: prometheus.NewGauge(prometheus.GaugeOpts{
+			Name: "wiretight_revocations",
+			Help: "Revocations in force on this instance.",
+		}),
+		burntTokens: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "wiretight_burnt_tokens_total",
+			Help: "Valid tokens revoked because they came over plain HTTP.",
+		}),
+		risks: prometheus.NewGaugeVec(prometheus.GaugeOpts{
+			Name: "wiretight_accepted_risk",
+			Help: "1 for each weakness that the configuration accepts.",
+		}, []string{"id"}),
+		ready: prometheus.NewGauge(prometheus.GaugeOpts{
+			Name: "wiretight_ready",
+			Help: "1 when the guard can decide every request.",
+		}),
+		inflight: prometheus.NewGauge(prometheus.GaugeOpts{
+			Name: "wiretight_requests_in_flight",
+			Help: "Requests under way to an upstream.",
+		}),
 	}
-	for _, c := range []prometheus.Collector{m.requests, m.observed, m.seconds, m.upstream, m.jwksAge, m.revocations,
-		m.burntTokens, m.risks, m.ready, m.inflight} {
+	for _, c := range []prometheus.Collector{
+		m.requests, m.observed, m.seconds, m.upstream, m.jwksAge, m.revocations,
+		m.burntTokens, m.risks, m.ready, m.inflight,
+	} {
 		if err := r.Register(c); err != nil {
 			return nil, err
 		}

@@ -240,9 +240,11 @@ func (p *inProcess) ask(r *http.Request) (got *http.Request, answer *httptest.Re
 // secureRequest is one as a server hands it on, except that its URL says
 // something else than its request line: only the latter counts.
 func secureRequest(method, target string) *http.Request {
-	r := &http.Request{Method: method, RequestURI: target, Host: testHost, Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
+	r := &http.Request{
+		Method: method, RequestURI: target, Host: testHost, Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
 		URL: &url.URL{Path: "/another", RawQuery: "another"}, Header: http.Header{}, Body: http.NoBody,
-		RemoteAddr: "192.0.2.7:1234", TLS: &tls.ConnectionState{ServerName: testHost}}
+		RemoteAddr: "192.0.2.7:1234", TLS: &tls.ConnectionState{ServerName: testHost},
+	}
 	return r.WithContext(context.Background())
 }
 

@@ -230,9 +230,11 @@ func (p *policy) addRoutes(cfg *Config) {
 	p.routes = routeTable{exact: map[string]*route{}, tree: map[string]*route{}, fallback: &route{label: "default", upstream: first}}
 	for i := range cfg.Routes {
 		c := &cfg.Routes[i]
-		r := &route{label: c.Path, methods: append([]string(nil), c.Methods...), public: c.Public,
+		r := &route{
+			label: c.Path, methods: append([]string(nil), c.Methods...), public: c.Public,
 			scopes: append([]string(nil), c.Scopes...), issuers: append([]string(nil), c.Issuers...),
-			binding: c.Binding, once: c.Once, upstream: first}
+			binding: c.Binding, once: c.Once, upstream: first,
+		}
 		if c.Upstream != "" {
 			r.upstream = byName[c.Upstream]
 		}

@@ -60,7 +60,6 @@ var (
 	kindBadGateway       = &refusalKind{name: "bad-gateway", status: 502, detail: "Bad gateway"}
 	kindUnavailable      = &refusalKind{name: "temporarily-unavailable", status: 503, detail: "Temporarily unavailable"}
 	kindGatewayTimeout   = &refusalKind{name: "gateway-timeout", status: 504, detail: "Gateway timeout"}
-	kindInternal         = &refusalKind{name: "internal-error", status: 500, detail: "Internal error"}
 )
 
 // problem is the body of a refusal (RFC 9457).

@@ -28,12 +28,19 @@ func TestRefusals(t *testing.T) {
 		detail  string
 		more    map[string]string // headers; empty: not there
 	}{
-		{"unknown host", nil, ask("GET", "/items", "Host", "evil.example", "Authorization", "TOKEN"),
-			400, "host-not-allowed", "Host not allowed", map[string]string{"Www-Authenticate": ""}},
-		{"misdirected host", nil, ask("GET", "/items", "Host", "www.example.com", "Authorization", "TOKEN"),
-			421, "host-not-allowed", "Host not allowed", nil},
-		{"ambiguous path", nil, ask("GET", "/a/../b", "Authorization", "TOKEN"), 400, "invalid-request", "Invalid request",
-			map[string]string{"Www-Authenticate": ""}},
+		{
+			"unknown host", nil, ask("GET", "/items", "Host", "evil.example", "Authorization", "TOKEN"),
+			400, "host-not-allowed", "Host not allowed",
+			map[string]string{"Www-Authenticate": ""},
+		},
+		{
+			"misdirected host", nil, ask("GET", "/items", "Host", "www.example.com", "Authorization", "TOKEN"),
+			421, "host-not-allowed", "Host not allowed", nil,
+		},
+		{
+			"ambiguous path", nil, ask("GET", "/a/../b", "Authorization", "TOKEN"), 400, "invalid-request", "Invalid request",
+			map[string]string{"Www-Authenticate": ""},
+		},
 		{"no token", nil, ask("GET", "/items"), 401, "not-authenticated", "Not authenticated", map[string]string{"Www-Authenticate": "Bearer"}},
 		{"another scheme", nil, ask("GET", "/items", "Authorization", "Basic dTpw"), 401, "not-authenticated", "Not authenticated", map[string]string{"Www-Authenticate": "Bearer"}},
 		{"expired", nil, func(f *fixture) (string, string, string, []string) {
@@ -65,26 +72,44 @@ func TestRefusals(t *testing.T) {
 			}
 			return "GET", "/once", "", []string{"Authorization", bearer}
 		}, 401, "invalid-token", "Invalid token", map[string]string{"Www-Authenticate": invalid}},
-		{"scope", scoped, ask("GET", "/admin", "Authorization", "TOKEN"), 403, "insufficient-scope", "Insufficient scope",
-			map[string]string{"Www-Authenticate": `Bearer error="insufficient_scope", scope="admin write"`}},
-		{"two Authorization headers", nil, ask("GET", "/items", "Authorization", "TOKEN", "Authorization", "TOKEN"),
-			400, "invalid-request", "Invalid request", map[string]string{"Www-Authenticate": `Bearer error="invalid_request"`}},
-		{"header and query", nil, ask("GET", "/items?access_token=x", "Authorization", "TOKEN"),
-			400, "invalid-request", "Invalid request", map[string]string{"Www-Authenticate": `Bearer error="invalid_request"`}},
-		{"two Authorization headers where no token is needed", scoped, ask("GET", "/public", "Authorization", "TOKEN", "Authorization", "TOKEN"),
-			400, "invalid-request", "Invalid request", map[string]string{"Www-Authenticate": `Bearer error="invalid_request"`}},
-		{"too many failures", func(c *guard.Config) { c.RateLimit.AuthFailures = guard.Rate{Count: 2, Per: time.Minute} },
+		{
+			"scope", scoped, ask("GET", "/admin", "Authorization", "TOKEN"), 403, "insufficient-scope", "Insufficient scope",
+			map[string]string{"Www-Authenticate": `Bearer error="insufficient_scope", scope="admin write"`},
+		},
+		{
+			"two Authorization headers", nil, ask("GET", "/items", "Authorization", "TOKEN", "Authorization", "TOKEN"),
+			400, "invalid-request", "Invalid request",
+			map[string]string{"Www-Authenticate": `Bearer error="invalid_request"`},
+		},
+		{
+			"header and query", nil, ask("GET", "/items?access_token=x", "Authorization", "TOKEN"),
+			400, "invalid-request", "Invalid request",
+			map[string]string{"Www-Authenticate": `Bearer error="invalid_request"`},
+		},
+		{
+			"two Authorization headers where no token is needed", scoped, ask("GET", "/public", "Authorization", "TOKEN", "Authorization", "TOKEN"),
+			400, "invalid-request", "Invalid request",
+			map[string]string{"Www-Authenticate": `Bearer error="invalid_request"`},
+		},
+		{
+			"too many failures", func(c *guard.Config) { c.RateLimit.AuthFailures = guard.Rate{Count: 2, Per: time.Minute} },
 			func(f *fixture) (string, string, string, []string) {
 				for range 2 {
 					f.get("/items", "Authorization", "Bearer x")
 				}
 				return "GET", "/items", "", []string{"Authorization", "Bearer x"}
-			}, 429, "too-many-requests", "Too many requests", map[string]string{"Retry-After": "30", "Www-Authenticate": ""}},
-		{"method", scoped, ask("DELETE", "/get", "Authorization", "TOKEN"), 405, "method-not-allowed", "Method not allowed",
-			map[string]string{"Allow": "HEAD, GET"}},
+			}, 429, "too-many-requests", "Too many requests",
+			map[string]string{"Retry-After": "30", "Www-Authenticate": ""},
+		},
+		{
+			"method", scoped, ask("DELETE", "/get", "Authorization", "TOKEN"), 405, "method-not-allowed", "Method not allowed",
+			map[string]string{"Allow": "HEAD, GET"},
+		},
 		{"preflight", nil, ask("OPTIONS", "/items", "Origin", appOrigin, "Access-Control-Request-Method", "GET"), 403, "origin-not-allowed", "Origin not allowed", nil},
-		{"cross-site", func(c *guard.Config) { c.Tokens.Sources = []string{"cookie:s"} }, ask("POST", "/items", "Cookie", "s=TOKEN", "Origin", "null"),
-			403, "cross-site-request", "Cross-site request", nil},
+		{
+			"cross-site", func(c *guard.Config) { c.Tokens.Sources = []string{"cookie:s"} }, ask("POST", "/items", "Cookie", "s=TOKEN", "Origin", "null"),
+			403, "cross-site-request", "Cross-site request", nil,
+		},
 		{"body over the limit", func(c *guard.Config) { c.Limits.MaxBody = 10 }, func(f *fixture) (string, string, string, []string) {
 			return "POST", "/items", strings.Repeat("x", 100), []string{"Authorization", f.bearer()}
 		}, 413, "content-too-large", "Content too large", nil},
@@ -95,8 +120,10 @@ func TestRefusals(t *testing.T) {
 			f.t.Cleanup(func() { _ = f.config.Store.Close() })
 			return "GET", "/once", "", []string{"Authorization", f.bearer()}
 		}, 503, "temporarily-unavailable", "Temporarily unavailable", map[string]string{"Retry-After": "5"}},
-		{"upstream down", func(c *guard.Config) { c.Upstreams[0].URL = "http://127.0.0.1:1" }, ask("GET", "/items", "Authorization", "TOKEN"),
-			502, "bad-gateway", "Bad gateway", nil},
+		{
+			"upstream down", func(c *guard.Config) { c.Upstreams[0].URL = "http://127.0.0.1:1" }, ask("GET", "/items", "Authorization", "TOKEN"),
+			502, "bad-gateway", "Bad gateway", nil,
+		},
 		{"upstream down, with a body", func(c *guard.Config) { c.Upstreams[0].URL = "http://127.0.0.1:1" }, func(f *fixture) (string, string, string, []string) {
 			return "POST", "/items", "x", []string{"Authorization", f.bearer()}
 		}, 502, "bad-gateway", "Bad gateway", nil},
@@ -108,10 +135,14 @@ func TestRefusals(t *testing.T) {
 			f.upstream.answers(hijacked(""))
 			return "GET", "/items", "", []string{"Authorization", f.bearer()}
 		}, 502, "bad-gateway", "Bad gateway", nil},
-		{"upstream slow", func(c *guard.Config) { c.Upstreams[0].Timeout = 50 * time.Millisecond }, slow("GET", ""),
-			504, "gateway-timeout", "Gateway timeout", nil},
-		{"upstream slow, with a body", func(c *guard.Config) { c.Upstreams[0].Timeout = 50 * time.Millisecond }, slow("POST", "x"),
-			504, "gateway-timeout", "Gateway timeout", nil},
+		{
+			"upstream slow", func(c *guard.Config) { c.Upstreams[0].Timeout = 50 * time.Millisecond }, slow("GET", ""),
+			504, "gateway-timeout", "Gateway timeout", nil,
+		},
+		{
+			"upstream slow, with a body", func(c *guard.Config) { c.Upstreams[0].Timeout = 50 * time.Millisecond }, slow("POST", "x"),
+			504, "gateway-timeout", "Gateway timeout", nil,
+		},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()

@@ -247,8 +247,10 @@ func announceTrailers(h, trailer http.Header) int {
 
 // noTrailers are fields that the guard looks at in headers. Behind the body
 // nobody needs them (RFC 9110 §6.5.1), and nobody would have looked.
-var noTrailers = append([]string{"Set-Cookie", "Location", "Content-Location", "Refresh", "Cache-Control",
-	"Content-Length", "Content-Encoding", "Content-Type", "X-Content-Type-Options"}, append(hops, unwanted...)...)
+var noTrailers = append([]string{
+	"Set-Cookie", "Location", "Content-Location", "Refresh", "Cache-Control",
+	"Content-Length", "Content-Encoding", "Content-Type", "X-Content-Type-Options",
+}, append(hops, unwanted...)...)
 
 func keepTrailers(trailer http.Header) {
 	for _, name := range noTrailers {

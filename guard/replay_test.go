@@ -50,8 +50,11 @@ func (f *fixture) status(r *http.Request) (int, error) {
 
 func onceRoutes(c *guard.Config) {
 	c.Routes = []guard.Route{
-		{Path: "/pay", Once: true}, {Path: "/pay/more", Once: true}, {Path: "/scoped", Once: true, Scopes: []string{"pay"}},
-		{Path: "/post", Once: true, Methods: []string{"POST"}}, {Path: "/bound", Once: true, Binding: guard.BindingRequired},
+		{Path: "/pay", Once: true},
+		{Path: "/pay/more", Once: true},
+		{Path: "/scoped", Once: true, Scopes: []string{"pay"}},
+		{Path: "/post", Once: true, Methods: []string{"POST"}},
+		{Path: "/bound", Once: true, Binding: guard.BindingRequired},
 	}
 }
 

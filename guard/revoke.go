@@ -70,8 +70,10 @@ type revocationEntry struct {
 const maxUnsaved = 10000
 
 func newRevocations(s store.Store, logger *slog.Logger, now func() time.Time) *revocations {
-	return &revocations{store: s, logger: logger, now: now, started: time.Now(),
-		entries: map[uint64]revocationEntry{}, unsaved: map[[32]byte]time.Duration{}, firstSync: make(chan struct{})}
+	return &revocations{
+		store: s, logger: logger, now: now, started: time.Now(),
+		entries: map[uint64]revocationEntry{}, unsaved: map[[32]byte]time.Duration{}, firstSync: make(chan struct{}),
+	}
 }
 
 // run keeps the copy fresh until ctx ends.
@@ -227,8 +229,10 @@ func checkRevoked(x *exchange) *refusal {
 		return nil
 	}
 	if x.guard.revocations.stale(x.policy.staleness) {
-		return x.challenged(&refusal{rule: RuleRevoked, kind: kindUnavailable, retryAfter: 5 * time.Second,
-			reason: "the store has not been heard of for " + x.policy.staleness.String()})
+		return x.challenged(&refusal{
+			rule: RuleRevoked, kind: kindUnavailable, retryAfter: 5 * time.Second,
+			reason: "the store has not been heard of for " + x.policy.staleness.String(),
+		})
 	}
 	if reason := x.guard.revocations.revoked(&x.facts.ids, x.issuedAt()); reason != "" {
 		return x.challenged(&refusal{rule: RuleRevoked, kind: kindInvalidToken, reason: reason})

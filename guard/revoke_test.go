@@ -197,27 +197,32 @@ func TestRevocations(t *testing.T) {
 		spared     []map[string]any
 	}{
 		{
-			"jti", guard.Revocation{JTI: "one"},
+			"jti",
+			guard.Revocation{JTI: "one"},
 			[]map[string]any{{"jti": "one"}, {"jti": "one", "sub": "bob"}},
 			[]map[string]any{{"jti": "two"}, {"jti": "on"}, {"jti": nil}, {"jti": nil, "sid": "one"}, {"sub": "one"}},
 		},
 		{
-			"sid", guard.Revocation{SID: "s"},
+			"sid",
+			guard.Revocation{SID: "s"},
 			[]map[string]any{{"sid": "s"}, {"sid": "s", "sub": "bob", "jti": nil}},
 			[]map[string]any{{"sid": "S"}, {"jti": "s"}, {"sub": "s"}, {}},
 		},
 		{
-			"sub", guard.Revocation{Subject: "alice"},
+			"sub",
+			guard.Revocation{Subject: "alice"},
 			[]map[string]any{{}, {"iat": nil}, {"iat": at.Add(-time.Minute).Unix()}},
 			[]map[string]any{{"sub": "bob"}, {"sub": "bob", "jti": "alice", "sid": "alice"}},
 		},
 		{
-			"sub and before", guard.Revocation{Subject: "alice", Before: at.Add(-time.Minute)},
+			"sub and before",
+			guard.Revocation{Subject: "alice", Before: at.Add(-time.Minute)},
 			[]map[string]any{{"iat": at.Add(-2 * time.Minute).Unix()}, {"iat": nil}},
 			[]map[string]any{{}, {"sub": "bob", "iat": at.Add(-2 * time.Minute).Unix()}},
 		},
 		{
-			"before", guard.Revocation{Before: at.Add(-time.Minute)},
+			"before",
+			guard.Revocation{Before: at.Add(-time.Minute)},
 			[]map[string]any{{"iat": at.Add(-2 * time.Minute).Unix()}, {"iat": nil}, {"sub": "bob", "iat": at.Add(-2 * time.Minute).Unix()}},
 			[]map[string]any{{}, {"sub": "bob"}},
 		},
@@ -323,8 +328,12 @@ func TestRevocationForms(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t, nil)
 	for _, r := range []guard.Revocation{
-		{}, {JTI: "a", SID: "b"}, {JTI: "a", Subject: "b"}, {SID: "a", Subject: "b"},
-		{JTI: "a", Before: time.Now()}, {SID: "a", Before: time.Now()},
+		{},
+		{JTI: "a", SID: "b"},
+		{JTI: "a", Subject: "b"},
+		{SID: "a", Subject: "b"},
+		{JTI: "a", Before: time.Now()},
+		{SID: "a", Before: time.Now()},
 	} {
 		if err := f.guard.Revoke(t.Context(), r); err == nil {
 			t.Errorf("%+v: got no error", r)

@@ -72,8 +72,10 @@ func checkRoute(x *exchange) *refusal {
 	if x.preflighted || len(x.route.methods) == 0 || x.route.allows(x.r.Method) {
 		return nil
 	}
-	return &refusal{rule: RuleMethod, kind: kindMethod, allow: x.route.allow,
-		reason: "route " + x.route.label + " does not list " + quoted(x.r.Method)}
+	return &refusal{
+		rule: RuleMethod, kind: kindMethod, allow: x.route.allow,
+		reason: "route " + x.route.label + " does not list " + quoted(x.r.Method),
+	}
 }
 
 func (r *route) allows(method string) bool {

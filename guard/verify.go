@@ -230,8 +230,10 @@ func tokenRefusal(err error) *refusal {
 }
 
 func unavailableKeys(iss *issuer, err error) *refusal {
-	return &refusal{rule: RuleToken, kind: kindUnavailable, retryAfter: 5 * time.Second,
-		reason: "no keys of issuer " + quoted(iss.name) + ": " + err.Error()}
+	return &refusal{
+		rule: RuleToken, kind: kindUnavailable, retryAfter: 5 * time.Second,
+		reason: "no keys of issuer " + quoted(iss.name) + ": " + err.Error(),
+	}
 }
 
 // challenged adds what a client must know to do better next time. On a public

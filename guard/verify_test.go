@@ -22,11 +22,18 @@ func TestMostSpecificRoute(t *testing.T) {
 	f := newFixture(t, func(c *guard.Config) {
 		c.Upstreams = append(c.Upstreams, guard.Upstream{Name: "second", URL: second.URL})
 		c.Routes = []guard.Route{
-			{Path: "/a/*", Scopes: []string{"a"}}, {Path: "/a/b/*", Scopes: []string{"b"}}, {Path: "/a/b/c", Scopes: []string{"c"}},
-			{Path: "/a/b/c/*", Scopes: []string{"d"}}, {Path: "/exact", Scopes: []string{"e"}},
-			{Path: "/get", Methods: []string{"GET"}}, {Path: "/post", Methods: []string{"POST", "PUT"}},
-			{Path: "/options", Methods: []string{"OPTIONS"}}, {Path: "/second/*", Upstream: "second"},
-			{Path: "/open", Public: true, Methods: []string{"GET"}}, {Path: "/lower/*", Public: true}, {Path: "/lower/secret"},
+			{Path: "/a/*", Scopes: []string{"a"}},
+			{Path: "/a/b/*", Scopes: []string{"b"}},
+			{Path: "/a/b/c", Scopes: []string{"c"}},
+			{Path: "/a/b/c/*", Scopes: []string{"d"}},
+			{Path: "/exact", Scopes: []string{"e"}},
+			{Path: "/get", Methods: []string{"GET"}},
+			{Path: "/post", Methods: []string{"POST", "PUT"}},
+			{Path: "/options", Methods: []string{"OPTIONS"}},
+			{Path: "/second/*", Upstream: "second"},
+			{Path: "/open", Public: true, Methods: []string{"GET"}},
+			{Path: "/lower/*", Public: true},
+			{Path: "/lower/secret"},
 		}
 	})
 	scoped := map[string]string{"": f.mint(nil)}
@@ -53,11 +60,23 @@ func TestMostSpecificRoute(t *testing.T) {
 		status       int
 		allow        string
 	}{
-		{"GET", "/get", 200, ""}, {"HEAD", "/get", 200, ""}, {"POST", "/get", 405, "HEAD, GET"}, {"OPTIONS", "/get", 405, "HEAD, GET"},
-		{"GET", "/post", 405, "POST, PUT"}, {"HEAD", "/post", 405, "POST, PUT"}, {"PUT", "/post", 200, ""},
-		{"OPTIONS", "/options", 200, ""}, {"GET", "/options", 405, "OPTIONS"}, {"PATCH", "/any", 200, ""}, {"OPTIONS", "/any", 200, ""},
-		{"POST", "/open", 405, "HEAD, GET"}, {"PROPFIND", "/any", 200, ""}, {"TRACE", "/any", 400, ""}, {"get", "/any", 400, ""},
-		{"Get", "/get", 400, ""}, {"GET/1", "/any", 400, ""},
+		{"GET", "/get", 200, ""},
+		{"HEAD", "/get", 200, ""},
+		{"POST", "/get", 405, "HEAD, GET"},
+		{"OPTIONS", "/get", 405, "HEAD, GET"},
+		{"GET", "/post", 405, "POST, PUT"},
+		{"HEAD", "/post", 405, "POST, PUT"},
+		{"PUT", "/post", 200, ""},
+		{"OPTIONS", "/options", 200, ""},
+		{"GET", "/options", 405, "OPTIONS"},
+		{"PATCH", "/any", 200, ""},
+		{"OPTIONS", "/any", 200, ""},
+		{"POST", "/open", 405, "HEAD, GET"},
+		{"PROPFIND", "/any", 200, ""},
+		{"TRACE", "/any", 400, ""},
+		{"get", "/any", 400, ""},
+		{"Get", "/get", 400, ""},
+		{"GET/1", "/any", 400, ""},
 	} {
 		before := f.upstream.count()
 		got := f.raw(testHost, fmt.Sprintf("%s %s HTTP/1.1\r\nHost: %s\r\nAuthorization: %s\r\n\r\n", c.method, c.path, testHost, f.bearer()))
@@ -439,7 +458,8 @@ func TestRateLimitBehindProxy(t *testing.T) {
 	statuses := func(f *fixture) (all []int) {
 		for i := range 4 {
 			got := unwired(f.guard.Handler(), "127.0.0.1:1000", http.Header{
-				"Authorization": {"Bearer eyJ.e30.AA"}, "X-Forwarded-For": {fmt.Sprintf("198.51.100.%d", i)}}, "/")
+				"Authorization": {"Bearer eyJ.e30.AA"}, "X-Forwarded-For": {fmt.Sprintf("198.51.100.%d", i)},
+			}, "/")
 			all = append(all, got.status)
 		}
 		return all

@@ -176,7 +176,7 @@ func (b *builder) upstreamFlags(f Flags) {
 }
 
 func (b *builder) issuerFlags(f Flags) {
-	flag := ""
+	var flag string
 	switch {
 	case f.JWKS != "":
 		flag = "--jwks"

@@ -37,49 +37,72 @@ func TestDiscovery(t *testing.T) {
 		{"OpenID", "", map[string]http.HandlerFunc{openID: metadata(good)}, ""},
 		{"OAuth", "", map[string]http.HandlerFunc{oauth: metadata(good)}, ""},
 		{"OAuth, where all other paths give a page", "", map[string]http.HandlerFunc{
-			"/": body("<!doctype html>"), oauth: metadata(good)}, ""},
+			"/": body("<!doctype html>"), oauth: metadata(good),
+		}, ""},
 		{"OpenID of a tenant", "/t/1", map[string]http.HandlerFunc{
-			"/t/1" + openID: metadata(`{"issuer":"%s/t/1","jwks_uri":"%s/jwks"}`)}, ""},
+			"/t/1" + openID: metadata(`{"issuer":"%s/t/1","jwks_uri":"%s/jwks"}`),
+		}, ""},
 		{"OAuth of a tenant", "/t/1", map[string]http.HandlerFunc{
-			oauth + "/t/1": metadata(`{"issuer":"%s/t/1","jwks_uri":"%s/jwks"}`)}, ""},
+			oauth + "/t/1": metadata(`{"issuer":"%s/t/1","jwks_uri":"%s/jwks"}`),
+		}, ""},
 		{"slash at the end", "/t/", map[string]http.HandlerFunc{
-			"/t" + openID: metadata(`{"issuer":"%s/t/","jwks_uri":"%s/jwks"}`)}, ""},
+			"/t" + openID: metadata(`{"issuer":"%s/t/","jwks_uri":"%s/jwks"}`),
+		}, ""},
 		{"OAuth, slash at the end", "/", map[string]http.HandlerFunc{
-			oauth: metadata(`{"issuer":"%s/","jwks_uri":"%s/jwks"}`)}, ""},
+			oauth: metadata(`{"issuer":"%s/","jwks_uri":"%s/jwks"}`),
+		}, ""},
 		{"redirected", "", map[string]http.HandlerFunc{
-			openID: redirect("/doc"), "/doc": metadata(good)}, ""},
+			openID: redirect("/doc"), "/doc": metadata(good),
+		}, ""},
 
 		{"nothing", "", nil, "answers 404"},
 		{"down", "", map[string]http.HandlerFunc{openID: status(503), oauth: metadata(good)}, "answers 503"},
-		{"other issuer", "", map[string]http.HandlerFunc{
-			openID: metadata(`{"issuer":"https://evil.test","jwks_uri":"%s/jwks"}`), oauth: metadata(good)},
-			`issuer is "https://evil.test", want `},
+		{
+			"other issuer", "",
+			map[string]http.HandlerFunc{
+				openID: metadata(`{"issuer":"https://evil.test","jwks_uri":"%s/jwks"}`), oauth: metadata(good),
+			},
+			`issuer is "https://evil.test", want `,
+		},
 		{"slash too many", "", map[string]http.HandlerFunc{
-			openID: metadata(`{"issuer":"%s/","jwks_uri":"%s/jwks"}`)}, "trailing slashes count"},
+			openID: metadata(`{"issuer":"%s/","jwks_uri":"%s/jwks"}`),
+		}, "trailing slashes count"},
 		{"slash missing", "/", map[string]http.HandlerFunc{
-			openID: metadata(good)}, "trailing slashes count"},
+			openID: metadata(good),
+		}, "trailing slashes count"},
 		{"issuer twice", "", map[string]http.HandlerFunc{
-			openID: metadata(`{"issuer":"https://evil.test","jwks_uri":"%s/jwks","issuer":"%s"}`)}, `"issuer" is there twice`},
+			openID: metadata(`{"issuer":"https://evil.test","jwks_uri":"%s/jwks","issuer":"%s"}`),
+		}, `"issuer" is there twice`},
 		{"issuer in capitals", "", map[string]http.HandlerFunc{
-			openID: metadata(`{"Issuer":"%s","jwks_uri":"%s/jwks"}`)}, "lacks issuer"},
+			openID: metadata(`{"Issuer":"%s","jwks_uri":"%s/jwks"}`),
+		}, "lacks issuer"},
 		{"issuer is a list", "", map[string]http.HandlerFunc{
-			openID: metadata(`{"issuer":["%s"],"jwks_uri":"%s/jwks"}`)}, "issuer is not a string"},
+			openID: metadata(`{"issuer":["%s"],"jwks_uri":"%s/jwks"}`),
+		}, "issuer is not a string"},
 		{"no jwks_uri", "", map[string]http.HandlerFunc{
-			openID: metadata(`{"issuer":"%s"}`)}, "lacks jwks_uri"},
+			openID: metadata(`{"issuer":"%s"}`),
+		}, "lacks jwks_uri"},
 		{"empty jwks_uri", "", map[string]http.HandlerFunc{
-			openID: metadata(`{"issuer":"%s","jwks_uri":""}`)}, "jwks_uri is not a string, or empty"},
+			openID: metadata(`{"issuer":"%s","jwks_uri":""}`),
+		}, "jwks_uri is not a string, or empty"},
 		{"relative jwks_uri", "", map[string]http.HandlerFunc{
-			openID: metadata(`{"issuer":"%s","jwks_uri":"/jwks"}`)}, "not an absolute URL"},
+			openID: metadata(`{"issuer":"%s","jwks_uri":"/jwks"}`),
+		}, "not an absolute URL"},
 		{"jwks_uri at metadata service", "", map[string]http.HandlerFunc{
-			openID: metadata(`{"issuer":"%s","jwks_uri":"https://169.254.169.254/"}`)}, "link-local"},
+			openID: metadata(`{"issuer":"%s","jwks_uri":"https://169.254.169.254/"}`),
+		}, "link-local"},
 		{"jwks_uri with password", "", map[string]http.HandlerFunc{
-			openID: metadata(`{"issuer":"%s","jwks_uri":"https://u:canary@issuer.test/"}`)}, "user name or password"},
+			openID: metadata(`{"issuer":"%s","jwks_uri":"https://u:canary@issuer.test/"}`),
+		}, "user name or password"},
 		{"jwks_uri over http", "", map[string]http.HandlerFunc{
-			openID: metadata(`{"issuer":"%s","jwks_uri":"http://id.example.com/"}`)}, "http"},
+			openID: metadata(`{"issuer":"%s","jwks_uri":"http://id.example.com/"}`),
+		}, "http"},
 		{"huge", "", map[string]http.HandlerFunc{
-			openID: metadata(strings.Repeat(" ", 1<<20) + good)}, "longer than"},
+			openID: metadata(strings.Repeat(" ", 1<<20) + good),
+		}, "longer than"},
 		{"a key set", "", map[string]http.HandlerFunc{
-			openID: body(jwks()), oauth: body(jwks())}, "lacks issuer"},
+			openID: body(jwks()), oauth: body(jwks()),
+		}, "lacks issuer"},
 		{"cut off", "", map[string]http.HandlerFunc{openID: metadata(good[:20])}, "not valid JSON"},
 		{"bad name", "", map[string]http.HandlerFunc{openID: metadata(`{"issuer":"%s",7:1}`)}, "not valid JSON"},
 		{"bad value", "", map[string]http.HandlerFunc{openID: metadata(`{"issuer":"%s","jwks_uri":nope}`)}, "not valid JSON"},

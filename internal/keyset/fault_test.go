@@ -207,15 +207,21 @@ func TestTLS(t *testing.T) {
 		reason string // empty: keys
 	}{
 		{"own CA", func(i *issuer) keyset.Remote { return keyset.Remote{URL: i.URL, CA: i.ca()} }, nil, ""},
-		{"system's roots", func(i *issuer) keyset.Remote { return keyset.Remote{URL: i.URL} }, nil,
-			"name the CA of the issuer's server in jwks_ca"},
+		{
+			"system's roots", func(i *issuer) keyset.Remote { return keyset.Remote{URL: i.URL} }, nil,
+			"name the CA of the issuer's server in jwks_ca",
+		},
 		{"other name", func(i *issuer) keyset.Remote {
 			return keyset.Remote{URL: "https://issuer.test:" + i.port(), CA: i.ca()}
 		}, nil, "valid now and for this name"},
-		{"TLS 1.1", func(i *issuer) keyset.Remote { return keyset.Remote{URL: i.URL, CA: i.ca()} },
-			&tls.Config{MinVersion: tls.VersionTLS10, MaxVersion: tls.VersionTLS11}, "protocol version"},
-		{"TLS 1.2", func(i *issuer) keyset.Remote { return keyset.Remote{URL: i.URL, CA: i.ca()} },
-			&tls.Config{MinVersion: tls.VersionTLS12, MaxVersion: tls.VersionTLS12}, ""},
+		{
+			"TLS 1.1", func(i *issuer) keyset.Remote { return keyset.Remote{URL: i.URL, CA: i.ca()} },
+			&tls.Config{MinVersion: tls.VersionTLS10, MaxVersion: tls.VersionTLS11}, "protocol version",
+		},
+		{
+			"TLS 1.2", func(i *issuer) keyset.Remote { return keyset.Remote{URL: i.URL, CA: i.ca()} },
+			&tls.Config{MinVersion: tls.VersionTLS12, MaxVersion: tls.VersionTLS12}, "",
+		},
 		{"plain text on the TLS port", func(i *issuer) keyset.Remote {
 			return keyset.Remote{URL: strings.Replace(newIssuer(t, set).URL, "http:", "https:", 1), CA: i.ca()}
 		}, nil, "not look like a TLS handshake"},

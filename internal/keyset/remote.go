@@ -54,8 +54,10 @@ func NewRemote(r Remote) (*Source, error) {
 	if r.Now == nil {
 		r.Now = time.Now
 	}
-	s := &Source{kind: kindRemote, remote: r, now: r.Now, name: redact(r.URL),
-		missing: missing{}, warned: map[string]bool{}}
+	s := &Source{
+		kind: kindRemote, remote: r, now: r.Now, name: redact(r.URL),
+		missing: missing{}, warned: map[string]bool{},
+	}
 	s.fetcher = newFetcher(u, r)
 	s.state.Store(&state{
 		err:      fmt.Errorf("%w: the keys from %s were not fetched yet", ErrUnavailable, s.name),

@@ -155,8 +155,10 @@ func TestSame(t *testing.T) {
 		{"remote, other CA", source(t, withCA(base)), source(t, withCA(base, ca)), false},
 		{"discovery", source(t, discovered), source(t, discovered), true},
 		{"discovery or URL", source(t, discovered), source(t, keyset.Remote{URL: discovered.Issuer}), false},
-		{"discovery, other issuer", source(t, discovered),
-			source(t, keyset.Remote{Discovery: true, URL: discovered.Issuer, Issuer: "https://other.test"}), false},
+		{
+			"discovery, other issuer", source(t, discovered),
+			source(t, keyset.Remote{Discovery: true, URL: discovered.Issuer, Issuer: "https://other.test"}), false,
+		},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

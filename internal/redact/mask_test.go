@@ -204,10 +204,24 @@ func TestMaskDoesNotAllocateForOrdinaryText(t *testing.T) {
 
 func FuzzMask(f *testing.F) {
 	for _, seed := range [][2]string{
-		{"", ""}, {"Authorization: Bearer ", "\r\nHost: x"}, {`{"token":"`, `"}`}, {"%2", "%2E"}, {`\u00`, `\`},
-		{"eyJ.", "."}, {"https://a:b@c/?token=", "&x=1"}, {"password=[redacted]", "]"}, {"-----BEGIN PRIVATE KEY-----", "-----END"},
-		{`\\\"cookie\\\":[\\\"`, `\\\"]`}, {"Basic ", "=="}, {"token: '", "'"}, {"&#", ";"}, {"eyJhbG…1a2b3c4d", "…"},
-		{"://", ":0@"}, {"token:", "\x10"}, {"Cookie:{\"", "0"}, {"token:e", "0"},
+		{"", ""},
+		{"Authorization: Bearer ", "\r\nHost: x"},
+		{`{"token":"`, `"}`},
+		{"%2", "%2E"},
+		{`\u00`, `\`},
+		{"eyJ.", "."},
+		{"https://a:b@c/?token=", "&x=1"},
+		{"password=[redacted]", "]"},
+		{"-----BEGIN PRIVATE KEY-----", "-----END"},
+		{`\\\"cookie\\\":[\\\"`, `\\\"]`},
+		{"Basic ", "=="},
+		{"token: '", "'"},
+		{"&#", ";"},
+		{"eyJhbG…1a2b3c4d", "…"},
+		{"://", ":0@"},
+		{"token:", "\x10"},
+		{"Cookie:{\"", "0"},
+		{"token:e", "0"},
 	} {
 		f.Add(seed[0], seed[1])
 	}

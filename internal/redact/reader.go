@@ -1,6 +1,9 @@
 package redact
 
-import "io"
+import (
+	"errors"
+	"io"
+)
 
 // emptyReads is how many reads in a row may bring neither data nor an error.
 const emptyReads = 100
@@ -33,7 +36,7 @@ func (r *scrubReader) Read(p []byte) (int, error) {
 		n, err := r.src.Read(r.in)
 		r.out, r.next, r.err = r.stream.take(r.out[:0], r.in[:n]), 0, err
 		switch {
-		case err == io.EOF:
+		case errors.Is(err, io.EOF):
 			r.out = r.stream.finish(r.out)
 		case n > 0:
 			empty = 0

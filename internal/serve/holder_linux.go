@@ -21,7 +21,7 @@ func holder(addr string) string {
 	if err != nil {
 		return ""
 	}
-	number, err := net.LookupPort("tcp", port)
+	number, err := strconv.Atoi(port)
 	if err != nil || number == 0 {
 		return ""
 	}

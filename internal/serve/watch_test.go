@@ -82,16 +82,26 @@ func TestWatchNotices(t *testing.T) {
 		before func(t *testing.T, dir string) (file string)
 		change func(t *testing.T, dir string)
 	}{
-		{"written in place", func(t *testing.T, dir string) string { write(t, dir+"/f", []byte("1")); return dir + "/f" },
-			func(t *testing.T, dir string) { write(t, dir+"/f", []byte("2")) }},
-		{"renamed over, as editors do", func(t *testing.T, dir string) string { write(t, dir+"/f", []byte("1")); return dir + "/f" },
-			func(t *testing.T, dir string) { write(t, dir+"/f~", []byte("2")); rename(t, dir+"/f~", dir+"/f") }},
-		{"removed", func(t *testing.T, dir string) string { write(t, dir+"/f", []byte("1")); return dir + "/f" },
-			func(t *testing.T, dir string) { remove("f")(t, dir) }},
-		{"made", func(t *testing.T, dir string) string { return dir + "/f" },
-			func(t *testing.T, dir string) { write(t, dir+"/f", []byte("1")) }},
-		{"directory made", func(t *testing.T, dir string) string { return dir + "/new/f" },
-			func(t *testing.T, dir string) { mkdir(t, dir+"/new"); write(t, dir+"/new/f", []byte("1")) }},
+		{
+			"written in place", func(t *testing.T, dir string) string { write(t, dir+"/f", []byte("1")); return dir + "/f" },
+			func(t *testing.T, dir string) { write(t, dir+"/f", []byte("2")) },
+		},
+		{
+			"renamed over, as editors do", func(t *testing.T, dir string) string { write(t, dir+"/f", []byte("1")); return dir + "/f" },
+			func(t *testing.T, dir string) { write(t, dir+"/f~", []byte("2")); rename(t, dir+"/f~", dir+"/f") },
+		},
+		{
+			"removed", func(t *testing.T, dir string) string { write(t, dir+"/f", []byte("1")); return dir + "/f" },
+			func(t *testing.T, dir string) { remove("f")(t, dir) },
+		},
+		{
+			"made", func(t *testing.T, dir string) string { return dir + "/f" },
+			func(t *testing.T, dir string) { write(t, dir+"/f", []byte("1")) },
+		},
+		{
+			"directory made", func(t *testing.T, dir string) string { return dir + "/new/f" },
+			func(t *testing.T, dir string) { mkdir(t, dir+"/new"); write(t, dir+"/new/f", []byte("1")) },
+		},
 		{"Kubernetes swaps ..data", func(t *testing.T, dir string) string {
 			write(t, mkdir(t, dir+"/..1")+"/f", []byte("1"))
 			symlink(t, "..1", dir+"/..data")

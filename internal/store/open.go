@@ -28,7 +28,7 @@ func Open(ctx context.Context, rawURL string, now func() time.Time) (Store, erro
 	switch {
 	case found && scheme == "memory":
 		if rest != "" {
-			return nil, fmt.Errorf("store URL \"memory:\" takes nothing after the colon; write memory:")
+			return nil, errors.New("store URL \"memory:\" takes nothing after the colon; write it without")
 		}
 		return NewMemory(now, 0), nil
 	case found && scheme == "bolt":
@@ -41,7 +41,7 @@ func Open(ctx context.Context, rawURL string, now func() time.Time) (Store, erro
 		return OpenValkey(ctx, rawURL, now)
 	}
 	// What stands before the colon may be a password where the scheme was forgotten.
-	return nil, errors.New("store URL has no known scheme; write bolt://PATH, redis://HOST:PORT, rediss://HOST:PORT or memory:")
+	return nil, errors.New("store URL has no known scheme; write bolt://PATH, redis://HOST:PORT, rediss://HOST:PORT or memory: in full")
 }
 
 // boltPath takes the path as it stands, without URL decoding.

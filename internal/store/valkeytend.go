@@ -3,7 +3,6 @@ package store
 import (
 	"context"
 	"crypto/tls"
-	"errors"
 	"fmt"
 	"net"
 	"strings"
@@ -18,9 +17,6 @@ const redialPause = 200 * time.Millisecond
 // inspectPause is how often a server that answers is asked for its eviction
 // policy, which may change while it runs.
 const inspectPause = 10 * time.Second
-
-// errNotReached is why a store is down until it was reached.
-var errNotReached = errors.New("not reached yet")
 
 // tend connects, looks after the server's settings, and replaces a client that
 // has failed. It alone makes and closes clients: with a new client no call can

@@ -177,7 +177,7 @@ func dateClaim(m *member) (time.Time, *Error) {
 	}
 	switch {
 	case i == len(m.value):
-	case m.value[i] == '.' && bytes.IndexAny(m.value, "eE") < 0:
+	case m.value[i] == '.' && !bytes.ContainsAny(m.value, "eE"):
 		unit := int64(time.Second)
 		for _, d := range m.value[i+1:] {
 			unit /= 10
