@@ -28,7 +28,7 @@ func Open(ctx context.Context, rawURL string, now func() time.Time) (Store, erro
 	switch {
 	case found && scheme == "memory":
 		if rest != "" {
-			return nil, errors.New("store URL \"memory:\" takes nothing after the colon; write it without")
+			return nil, errors.New("store URL \"memory:\" takes nothing after the colon; write memory: alone")
 		}
 		return NewMemory(now, 0), nil
 	case found && scheme == "bolt":
