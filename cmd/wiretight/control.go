@@ -51,14 +51,36 @@ func (d *daemon) control() http.Handler {
 		d.logger.Info("revoked", "by", "control socket", "subject", req.Subject != "", "session", req.SID != "", "jti", req.JTI != "", "before", req.Before)
 		w.WriteHeader(http.StatusNoContent)
 	})
-	return mux
+	return onlyStore(storeID(d.cfg), mux)
 }
 
-// errNotRunning says that no guard listens on the socket.
+// storeHeader names the store that a request on the control socket is about.
+const storeHeader = "Wiretight-Store"
+
+// onlyStore turns requests away that are about another store than the guard's:
+// a revocation must not land where its guard does not look.
+func onlyStore(id string, next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if want := r.Header.Get(storeHeader); want != "" && want != id {
+			http.Error(w, "this guard has another store", http.StatusConflict)
+			return
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
+// errNotRunning says that no guard listens on the socket, or none that has the
+// store that was asked for.
 var errNotRunning = errors.New("no guard is running here")
 
-// askRunning posts body to the running guard.
+// askRunning posts body to the guard that runs at socket, whatever its store.
 func askRunning(ctx context.Context, socket, path string, body any) error {
+	return askStore(ctx, socket, "", path, body)
+}
+
+// askStore posts body to the guard that runs at socket with the store of that
+// id. An empty id is any.
+func askStore(ctx context.Context, socket, id, path string, body any) error {
 	data, err := json.Marshal(body)
 	if err != nil {
 		return err
@@ -68,12 +90,16 @@ func askRunning(ctx context.Context, socket, path string, body any) error {
 		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
 			var d net.Dialer
 			return d.DialContext(ctx, "unix", socket)
-		}}}
+		},
+	}}
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://control"+path, bytes.NewReader(data))
 	if err != nil {
 		return err
 	}
 	req.Header.Set("Content-Type", "application/json")
+	if id != "" {
+		req.Header.Set(storeHeader, id)
+	}
 	res, err := client.Do(req)
 	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ECONNREFUSED) {
 		return errNotRunning
@@ -82,6 +108,9 @@ func askRunning(ctx context.Context, socket, path string, body any) error {
 		return err
 	}
 	defer func() { _ = res.Body.Close() }()
+	if res.StatusCode == http.StatusConflict && id != "" {
+		return errNotRunning
+	}
 	if res.StatusCode >= 300 {
 		msg, _ := io.ReadAll(io.LimitReader(res.Body, 4<<10)) // what came is all there is to say
 		return fmt.Errorf("the running guard answered: %s", bytes.TrimSpace(msg))

@@ -10,9 +10,9 @@ import (
 	"net/http"
 	"os"
 	"os/signal"
-	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -51,7 +51,14 @@ Set OTEL_EXPORTER_OTLP_ENDPOINT to send OpenTelemetry traces (OTLP over HTTP).`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			ctx, stop := signal.NotifyContext(cmd.Context(), os.Interrupt, syscall.SIGTERM)
 			defer stop()
-			return runGuard(ctx, file, flags, cmd.ErrOrStderr())
+			// Whoever presses Ctrl-C twice does not want to wait for running requests.
+			context.AfterFunc(ctx, func() { signal.Reset(os.Interrupt) })
+			// Without a reader of its log a guard must live on.
+			signal.Ignore(syscall.SIGPIPE)
+			hup := make(chan os.Signal, 1)
+			signal.Notify(hup, syscall.SIGHUP)
+			defer signal.Stop(hup)
+			return runGuard(ctx, file, flags, hup, cmd.ErrOrStderr())
 		},
 	}
 	cmd.Flags().StringVarP(&file, "config", "c", "", "configuration, `FILE` in YAML")
@@ -81,8 +88,9 @@ func guardFlags(cmd *cobra.Command, f *config.Flags) {
 	s.StringVar(&f.LogFormat, "log-format", "", "form of the log: `text|json`")
 }
 
-// runGuard runs until ctx ends.
-func runGuard(ctx context.Context, file string, flags config.Flags, stderr io.Writer) error {
+// runGuard runs until ctx ends, and leaves nothing behind. It reloads whenever
+// hup says so.
+func runGuard(ctx context.Context, file string, flags config.Flags, hup <-chan os.Signal, stderr io.Writer) error {
 	cfg, err := config.Load(file, flags)
 	if err != nil {
 		return &exitError{exitUsage, err}
@@ -93,13 +101,32 @@ func runGuard(ctx context.Context, file string, flags config.Flags, stderr io.Wr
 	for _, w := range cfg.Warnings {
 		logger.Warn(w)
 	}
-	go paceCollector(ctx)
-	d := &daemon{file: file, flags: flags, cfg: cfg, logger: logger, stderr: logs}
+	defer beside(ctx, paceCollector)()
+	d := &daemon{file: file, flags: flags, cfg: cfg, logger: logger, stderr: logs, hup: hup}
 	defer d.close()
-	if err := d.start(ctx); err != nil {
-		return &exitError{exitFailed, fmt.Errorf("wiretight: %w", err)}
+	err = d.start(ctx)
+	if err == nil {
+		err = d.run(ctx)
 	}
-	return d.run(ctx)
+	var exit *exitError
+	if err == nil || errors.As(err, &exit) {
+		return err
+	}
+	return &exitError{exitFailed, fmt.Errorf("wiretight: %w", err)}
+}
+
+// beside runs do until the returned function is called, which waits for its end.
+func beside(ctx context.Context, do func(context.Context)) (stop func()) {
+	ctx, cancel := context.WithCancel(ctx)
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		do(ctx)
+	}()
+	return func() {
+		cancel()
+		<-done
+	}
 }
 
 // daemon is a running guard with all that it needs.
@@ -118,7 +145,9 @@ type daemon struct {
 	server   *serve.Server
 	tracing  func(http.Handler) http.Handler
 	closers  []func()
-	mu       sync.Mutex // guards cfg
+	hup      <-chan os.Signal
+	draining atomic.Bool // the shutdown has begun
+	mu       sync.Mutex  // guards cfg
 }
 
 func (d *daemon) start(ctx context.Context) error {
@@ -132,22 +161,20 @@ func (d *daemon) start(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	d.joinTracing(ctx)
 	d.gc = d.cfg.Guard
 	d.gc.Store, d.gc.Logger, d.gc.Metrics = d.store, d.logger, metrics
 	if err := d.joinIssuer(ctx, &d.gc); err != nil {
 		return err
 	}
 	if d.guard, err = guard.New(d.gc); err != nil {
-		return located(d.cfg, err)
+		return &exitError{exitUsage, located(d.cfg, err)}
 	}
 	d.closers = append(d.closers, func() { _ = d.guard.Close() })
 	if d.certs, err = serve.NewCertificates(ctx, d.cfg.TLS, d.logger); err != nil {
 		return err
 	}
 	d.closers = append(d.closers, d.certs.Close)
-	if err := d.joinTracing(ctx); err != nil {
-		return err
-	}
 	return d.listen(ctx)
 }
 
@@ -160,7 +187,7 @@ func (d *daemon) listen(ctx context.Context) error {
 		listeners = append(listeners, serve.Listener{Name: "plaintext", Addr: d.cfg.Plaintext, Handler: d.certs.ACMEHandler(d.guard.Plaintext())})
 	}
 	if d.cfg.Admin != "" {
-		h := admin.Handler(d.guard, d.registry, d.certs.NotAfter)
+		h := admin.Handler(d.guard, d.registry, d.certs.NotAfter, d.draining.Load)
 		listeners = append(listeners, serve.Listener{Name: "admin", Addr: d.cfg.Admin, Handler: h, Last: true})
 	}
 	socket, err := adminSocket(d.cfg)
@@ -183,49 +210,47 @@ func (d *daemon) listen(ctx context.Context) error {
 // settlePort sends plain requests to the port that the TLS listener got, where
 // the configuration left the choice to the system.
 func (d *daemon) settlePort() error {
-	addr, ok := d.server.Addr("https").(*net.TCPAddr)
-	if !ok || d.gc.RedirectPort != 0 || d.cfg.Plaintext == "" {
+	if d.gc.RedirectPort != 0 || d.cfg.Plaintext == "" {
 		return nil
 	}
-	d.gc.RedirectPort = addr.Port
+	d.gc.RedirectPort = d.securePort()
 	return d.guard.Reload(d.gc)
+}
+
+// securePort is the port of the TLS listener; zero if it has none.
+func (d *daemon) securePort() int {
+	if addr, ok := d.server.Addr("https").(*net.TCPAddr); ok {
+		return addr.Port
+	}
+	return 0
 }
 
 // run serves until ctx ends, then shuts down in order.
 func (d *daemon) run(ctx context.Context) error {
-	secure := d.server.Addr("https")
-	if err := d.certs.Manage(secure, d.server.Addr("plaintext")); err != nil {
-		return &exitError{exitFailed, fmt.Errorf("wiretight: %w", err)}
+	if err := d.certs.Manage(d.server.Addr("https"), d.server.Addr("plaintext")); err != nil {
+		return err
 	}
-	d.announce()
-	fmt.Fprintf(d.stderr, "wiretight: ready https://%s\n", secure)
-	_ = d.stderr.Flush() // whoever waits for this line waits for it now
-	hup := make(chan os.Signal, 1)
-	signal.Notify(hup, syscall.SIGHUP)
-	defer signal.Stop(hup)
 	changed := make(chan struct{}, 1)
-	watching, stop := context.WithCancel(ctx)
-	watched := make(chan struct{})
-	go func() {
-		defer close(watched)
-		serve.Watch(watching, func() []string { return d.current().Watched() }, func() {
+	defer beside(ctx, func(ctx context.Context) {
+		serve.Watch(ctx, func() []string { return d.current().Watched() }, func() {
 			select {
 			case changed <- struct{}{}:
 			default:
 			}
 		})
-	}()
-	defer func() { stop(); <-watched }()
+	})()
+	d.announce()
 	for {
 		select {
 		case <-ctx.Done():
+			d.draining.Store(true)
 			if err := d.server.Shutdown(grace); err != nil {
 				d.logger.Warn("requests were cut at the end of the grace period", "error", err)
 			}
 			return nil
 		case err := <-d.server.Failed():
-			return &exitError{exitFailed, fmt.Errorf("wiretight: %w", err)}
-		case <-hup:
+			return err
+		case <-d.hup:
 			d.reload()
 		case <-changed:
 			d.reload()
@@ -239,30 +264,21 @@ func (d *daemon) close() {
 	}
 }
 
-// announce says at start what an operator must not overlook.
+// announce says at start what an operator must not overlook, and ends with the
+// line that supervisors wait for.
 func (d *daemon) announce() {
-	if risks := d.guard.AcceptedRisks(); len(risks) > 0 {
-		d.logger.Warn("this configuration accepts risks", "accept_risk", strings.Join(risks, ", "))
-	}
 	if r := d.guard.Ready(); !r.Ready {
 		d.logger.Warn("not ready yet", "reasons", strings.Join(r.Reasons, "; "))
 	}
 	if d.cfg.TLS.Dev != nil {
 		fmt.Fprintln(d.stderr, serve.TrustHint(d.cfg.TLS.Dev.Dir))
 	}
-}
-
-// adminSocket is where the other verbs reach this guard. It lies beside the
-// store, or in ./wiretight-data.
-func adminSocket(cfg *config.Config) (string, error) {
-	dir := "wiretight-data"
-	if p, ok := strings.CutPrefix(cfg.Store, "bolt://"); ok {
-		dir = filepath.Dir(p)
+	accepted := ""
+	if risks := d.guard.AcceptedRisks(); len(risks) > 0 {
+		accepted = " (accepted risks: " + strings.Join(risks, ", ") + ")"
 	}
-	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return "", fmt.Errorf("make data directory: %w", err)
-	}
-	return filepath.Join(dir, "admin.sock"), nil
+	fmt.Fprintf(d.stderr, "wiretight: ready https://%s%s\n", d.server.Addr("https"), accepted)
+	_ = d.stderr.Flush() // whoever waits for this line waits for it now
 }
 
 // located gives the guard's complaints their place in the file.

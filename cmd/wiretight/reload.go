@@ -1,6 +1,8 @@
 package main
 
 import (
+	"strings"
+
 	"github.com/wiretight/wiretight/internal/config"
 )
 
@@ -20,13 +22,13 @@ func (d *daemon) reload() {
 		return
 	}
 	old := d.current()
-	if fixed := unchangeable(old, cfg); fixed != "" {
-		d.logger.Warn("this change needs a restart; the rest is taken over", "key", fixed)
+	if fixed := unchangeable(old, cfg); len(fixed) > 0 {
+		d.logger.Warn("a part of the change needs a restart; the rest is taken over", "keys", strings.Join(fixed, ", "))
 	}
 	gc := cfg.Guard
 	gc.Logger = d.logger
 	if gc.RedirectPort == 0 {
-		gc.RedirectPort = d.gc.RedirectPort
+		gc.RedirectPort = d.securePort()
 	}
 	d.keepIssuer(&gc)
 	if err := d.certs.Reload(cfg.TLS); err != nil {
@@ -49,18 +51,23 @@ func (d *daemon) reload() {
 	d.logger.Info("configuration reloaded")
 }
 
-// unchangeable names the first key whose change only a restart can bring about.
-func unchangeable(old, cfg *config.Config) string {
-	for _, k := range []struct{ name, old, new string }{
+// unchangeable names the keys whose change only a restart can bring about.
+func unchangeable(old, cfg *config.Config) (keys []string) {
+	for _, k := range []struct {
+		name     string
+		old, new any
+	}{
 		{"listen", old.Listen, cfg.Listen},
 		{"plaintext", old.Plaintext, cfg.Plaintext},
 		{"admin", old.Admin, cfg.Admin},
+		{"tokens.cache", old.Guard.Tokens.Cache, cfg.Guard.Tokens.Cache},
+		{"rate_limit.auth_failures", old.Guard.RateLimit.AuthFailures, cfg.Guard.RateLimit.AuthFailures},
 		{"store", old.Store, cfg.Store},
-		{"log.format", old.Log.Format, cfg.Log.Format},
+		{"log", old.Log, cfg.Log},
 	} {
 		if k.old != k.new {
-			return k.name
+			keys = append(keys, k.name)
 		}
 	}
-	return ""
+	return keys
 }

@@ -1,8 +1,11 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
+	"io/fs"
+	"os"
 	"strings"
 	"time"
 
@@ -45,7 +48,7 @@ store is written directly.`,
 			if err != nil {
 				return &exitError{exitUsage, err}
 			}
-			if err := revoke(cmd, cfg, req); err != nil {
+			if err := revoke(cmd.Context(), cfg, place(file, storeURL), req); err != nil {
 				return &exitError{exitFailed, fmt.Errorf("wiretight: revoke: %w", err)}
 			}
 			_, err = fmt.Fprintln(cmd.OutOrStdout(), "revoked")
@@ -80,21 +83,57 @@ func checkRevocation(r revokeRequest) error {
 	return nil
 }
 
-func revoke(cmd *cobra.Command, cfg *config.Config, req revokeRequest) error {
-	socket, err := adminSocket(cfg)
-	if err != nil {
-		return err
+// named is how much a command line said about the place of the state.
+type named int
+
+const (
+	namedNothing named = iota // whatever guard runs here is meant
+	namedStore                // --store
+	namedFile                 // -c
+)
+
+func place(file, storeURL string) named {
+	switch {
+	case file != "":
+		return namedFile
+	case storeURL != "":
+		return namedStore
 	}
-	err = askRunning(cmd.Context(), socket, "/revoke", req)
+	return namedNothing
+}
+
+// revoke asks the running guard, or writes where none runs. A store is never
+// made by it, unless a configuration says that it is some guard's: a
+// revocation in a place where no guard looks would be none.
+func revoke(ctx context.Context, cfg *config.Config, by named, req revokeRequest) error {
+	id := ""
+	if by != namedNothing {
+		id = storeID(cfg)
+	}
+	err := askStore(ctx, socketPath(cfg), id, "/revoke", req)
 	if !errors.Is(err, errNotRunning) {
 		return err
 	}
 	if strings.HasPrefix(cfg.Store, "memory:") {
 		return errors.New("no guard is running here, and its store would be in its memory")
 	}
-	return withStore(cmd.Context(), cfg, func(s store.Store) error {
-		return revocation.Put(cmd.Context(), s, req.revocation(), time.Now(), guard.Retention(cfg.Guard))
+	if p, ok := boltFile(cfg); ok && by != namedFile {
+		if _, err := os.Stat(p); errors.Is(err, fs.ErrNotExist) {
+			return fmt.Errorf("no guard is running here, and there is no store %q; call it where the guard runs, or name -c FILE or --store URL", p)
+		}
+	}
+	return withStore(ctx, cfg, func(s store.Store) error {
+		return revocation.Put(ctx, s, req.revocation(), time.Now(), retention(cfg))
 	})
+}
+
+// retention is how long a revocation must be kept so that every token that it
+// concerns has expired, those of the embedded issuer included.
+func retention(cfg *config.Config) time.Duration {
+	if cfg.Issuer.Enabled {
+		return 0 // for ever: a session's tokens may be renewed for long
+	}
+	return guard.Retention(cfg.Guard)
 }
 
 // stateFlags declares how the verbs that change state find it.
@@ -104,7 +143,7 @@ func stateFlags(cmd *cobra.Command, file, storeURL *string) {
 }
 
 // defaultStore is where a guard keeps its state when nothing else is said.
-const defaultStore = "bolt://wiretight-data/state.db"
+const defaultStore = "bolt://" + dataDir + "/state.db"
 
 // stateOf finds the state: in the file's store, in the named one, or in the
 // default one.

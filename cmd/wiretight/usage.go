@@ -33,7 +33,7 @@ func polish(root *cobra.Command) {
 			}
 			return
 		}
-		cmd.Args = named(cmd.Args)
+		cmd.Args = nameExtra(cmd.Args)
 	})
 }
 
@@ -68,8 +68,8 @@ func onlyVerbs(cmd *cobra.Command, args []string) error {
 	return fmt.Errorf("unknown command %q of %s%s", args[0], cmd.CommandPath(), hint)
 }
 
-// named makes cobra's complaint about a superfluous argument a true one.
-func named(check cobra.PositionalArgs) cobra.PositionalArgs {
+// nameExtra makes cobra's complaint about a superfluous argument a true one.
+func nameExtra(check cobra.PositionalArgs) cobra.PositionalArgs {
 	if check == nil {
 		return nil
 	}

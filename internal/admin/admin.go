@@ -15,9 +15,14 @@ import (
 	"github.com/wiretight/wiretight/guard"
 )
 
+// metricsTimeout bounds the work on one answer of /metrics.
+const metricsTimeout = 10 * time.Second
+
 // Handler answers on the admin listener. Health and metrics answer to any
-// Host. notAfter says until when each certificate is good.
-func Handler(g *guard.Guard, registry *prometheus.Registry, notAfter func() map[string]time.Time) http.Handler {
+// Host. notAfter says until when each certificate is good, and draining whether
+// the shutdown has begun: a guard that is about to go is not ready. The
+// registry takes this Handler's collectors, so it serves one Handler only.
+func Handler(g *guard.Guard, registry *prometheus.Registry, notAfter func() map[string]time.Time, draining func() bool) http.Handler {
 	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), &certificates{notAfter})
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /-/healthz", func(w http.ResponseWriter, _ *http.Request) {
@@ -25,6 +30,16 @@ func Handler(g *guard.Guard, registry *prometheus.Registry, notAfter func() map[
 	})
 	mux.HandleFunc("GET /-/readyz", func(w http.ResponseWriter, _ *http.Request) {
 		r := g.Ready()
+		if len(notAfter()) == 0 {
+			r.Reasons = append(r.Reasons, "there is no certificate yet")
+		}
+		if draining() {
+			r.Reasons = append(r.Reasons, "the guard is shutting down")
+		}
+		if r.AcceptedRisks == nil {
+			r.AcceptedRisks = []string{} // null is no list
+		}
+		r.Ready = len(r.Reasons) == 0
 		status := http.StatusOK
 		if !r.Ready {
 			status = http.StatusServiceUnavailable
@@ -32,7 +47,7 @@ func Handler(g *guard.Guard, registry *prometheus.Registry, notAfter func() map[
 		writeJSON(w, status, r)
 	})
 	mux.Handle("GET /-/jwks.json", g.InternalJWKS())
-	mux.Handle("GET /metrics", promhttp.HandlerFor(registry, promhttp.HandlerOpts{}))
+	mux.Handle("GET /metrics", promhttp.HandlerFor(registry, promhttp.HandlerOpts{Timeout: metricsTimeout, MaxRequestsInFlight: 8}))
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("X-Content-Type-Options", "nosniff")
 		w.Header().Set("Cache-Control", "no-store")
