@@ -356,7 +356,7 @@ func (c *checker) upstreamURL(at string, u *Upstream) {
 	if p.Port() != "" && !usablePort(p.Port()) {
 		c.add(at+".url", fmt.Sprintf("%q is not a port", p.Port()), "write a number from 1 to 65535")
 	}
-	if p.Scheme != "https" && !loopback(p.Hostname()) && !(u.Insecure && accepted(c.cfg.AcceptRisk, riskPlainText)) {
+	if p.Scheme != "https" && !loopback(p.Hostname()) && (!u.Insecure || !accepted(c.cfg.AcceptRisk, riskPlainText)) {
 		c.add(at+".url", "would carry tokens in clear text over the network", "write https://, or, where the network is trusted, insecure: true here and accept_risk: ["+riskPlainText+"]")
 	}
 	if u.Insecure && p.Scheme == "https" && !accepted(c.cfg.AcceptRisk, riskUnverifiedCA) {

@@ -142,7 +142,7 @@ func checkHeaders(x *exchange) *refusal {
 			delete(h, name)
 		}
 	}
-	if up, ok := h["Upgrade"]; ok && !(len(up) == 1 && strings.EqualFold(up[0], "websocket")) {
+	if up, ok := h["Upgrade"]; ok && (len(up) != 1 || !strings.EqualFold(up[0], "websocket")) {
 		delete(h, "Upgrade")
 		delete(h, "Connection")
 		delete(h, "Http2-Settings")

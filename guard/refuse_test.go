@@ -135,6 +135,10 @@ func TestRefusals(t *testing.T) {
 			f.upstream.answers(hijacked(""))
 			return "GET", "/items", "", []string{"Authorization", f.bearer()}
 		}, 502, "bad-gateway", "Bad gateway", nil},
+		{"upstream hangs up on an upload", nil, func(f *fixture) (string, string, string, []string) {
+			f.upstream.streams(hijacked(""))
+			return "POST", "/items", strings.Repeat("x", 1<<20), []string{"Authorization", f.bearer()}
+		}, 502, "bad-gateway", "Bad gateway", nil},
 		{
 			"upstream slow", func(c *guard.Config) { c.Upstreams[0].Timeout = 50 * time.Millisecond }, slow("GET", ""),
 			504, "gateway-timeout", "Gateway timeout", nil,
