@@ -165,11 +165,11 @@ func (a *answer) guardCookies(h http.Header) {
 	for _, line := range h["Set-Cookie"] {
 		pair, attributes, _ := strings.Cut(line, ";")
 		name, value, _ := strings.Cut(pair, "=")
-		name = strings.TrimSpace(name)
+		name = trimBlanks(name)
 		if name == "" {
 			// Browsers send a cookie without a name as its value alone, which
 			// servers read as a name and a value.
-			name, _, _ = strings.Cut(strings.TrimSpace(value), "=")
+			name, _, _ = strings.Cut(trimBlanks(value), "=")
 		}
 		if a.x.local == nil && isOwnCookie(name) {
 			continue
@@ -194,13 +194,17 @@ func isOwnCookie(name string) bool {
 	return false
 }
 
+// trimBlanks trims what browsers trim, and no other kind of space: to them
+// Secure with a no-break space is another attribute.
+func trimBlanks(s string) string { return strings.Trim(s, " \t") }
+
 func hardenCookie(pair, attributes string, readable bool) string {
-	out := []string{strings.TrimSpace(pair)}
+	out := []string{trimBlanks(pair)}
 	secure, httpOnly, sameSite := false, false, ""
 	for attribute := range strings.SplitSeq(attributes, ";") {
-		attribute = strings.TrimSpace(attribute)
+		attribute = trimBlanks(attribute)
 		name, value, _ := strings.Cut(attribute, "=")
-		switch strings.ToLower(strings.TrimSpace(name)) {
+		switch strings.ToLower(trimBlanks(name)) {
 		case "":
 			continue
 		case "secure":
@@ -208,7 +212,7 @@ func hardenCookie(pair, attributes string, readable bool) string {
 		case "httponly":
 			httpOnly = true
 		case "samesite":
-			switch v := strings.ToLower(strings.TrimSpace(value)); v {
+			switch v := strings.ToLower(trimBlanks(value)); v {
 			case "strict", "lax", "none":
 				sameSite = strings.ToUpper(v[:1]) + v[1:]
 			}
