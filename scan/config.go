@@ -7,6 +7,7 @@ import (
 	"net"
 	"time"
 
+	"github.com/wiretight/wiretight/internal/catalog"
 	"github.com/wiretight/wiretight/internal/redact"
 )
 
@@ -75,6 +76,8 @@ type Config struct {
 	// is on loopback itself; otherwise none.
 	Callback string
 
+	// Catalog describes checks. Nil: package catalog.
+	Catalog func(id string) (catalog.Entry, bool)
 	// Progress is told of each check that is done. It is called from many
 	// goroutines, one at a time. Nil: nobody is told.
 	Progress func(done, total int, id string)

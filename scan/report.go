@@ -25,6 +25,8 @@ type Report struct {
 	Skipped      []Undecided     `json:"skipped"`
 	Suppressed   []Suppressed    `json:"suppressed"`
 	Subsumed     []SubsumedCheck `json:"subsumed,omitempty"`
+	// Facts is what was learnt of the API, for Emit. It is not published.
+	Facts Facts `json:"-"`
 }
 
 // Stack is what the answers tell of the software behind them.

@@ -42,6 +42,10 @@ type Request struct {
 	// Follow is how many redirects to follow, on the target's own host only, and
 	// never with a credential from HTTPS to HTTP. Zero: none.
 	Follow int
+
+	// credential says that Body holds a password or a token in a form that the
+	// scan would not recognise.
+	credential bool
 }
 
 // Response is what came back. It is not changed after it was made.

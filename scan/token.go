@@ -1,7 +1,12 @@
 package scan
 
 import (
+	"bytes"
+	"encoding/base64"
+	"encoding/json"
+	"math"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/wiretight/wiretight/internal/redact"
@@ -25,6 +30,72 @@ type Token struct {
 	SignatureBytes int
 }
 
+// ReadToken reads what a credential says of itself. It never fails: what cannot
+// be read is opaque.
+func ReadToken(raw string) Token {
+	t := Token{Raw: redact.NewText(raw)}
+	parts := strings.Split(raw, ".")
+	if len(parts) != 3 || len(raw) > maxHeader {
+		return t
+	}
+	header, ok := readObject(parts[0])
+	if !ok {
+		return t
+	}
+	claims, ok := readObject(parts[1])
+	if !ok {
+		return t
+	}
+	signature, _ := base64.RawURLEncoding.DecodeString(parts[2])
+	text := func(m map[string]any, k string) string { s, _ := m[k].(string); return s }
+	t.JWT, t.Header, t.Claims, t.SignatureBytes = true, header, claims, len(signature)
+	t.Alg, t.KeyID, t.Type = text(header, "alg"), text(header, "kid"), text(header, "typ")
+	t.Issuer, t.Subject, t.ID = text(claims, "iss"), text(claims, "sub"), text(claims, "jti")
+	switch aud := claims["aud"].(type) {
+	case string:
+		t.Audience = []string{aud}
+	case []any:
+		for _, v := range aud {
+			if s, ok := v.(string); ok {
+				t.Audience = append(t.Audience, s)
+			}
+		}
+	}
+	t.Expiry, t.Issued, t.From = readDate(claims["exp"]), readDate(claims["iat"]), readDate(claims["nbf"])
+	return t
+}
+
+func readObject(part string) (map[string]any, bool) {
+	text, err := base64.RawURLEncoding.DecodeString(part)
+	if err != nil {
+		return nil, false
+	}
+	return decodeObject(text)
+}
+
+func decodeObject(text []byte) (map[string]any, bool) {
+	d := json.NewDecoder(bytes.NewReader(text))
+	d.UseNumber()
+	var o map[string]any
+	if err := d.Decode(&o); err != nil || o == nil {
+		return nil, false
+	}
+	return o, true
+}
+
+// readDate reads a NumericDate (RFC 7519 §2).
+func readDate(v any) time.Time {
+	n, ok := v.(json.Number)
+	if !ok {
+		return time.Time{}
+	}
+	f, err := n.Float64()
+	if err != nil || math.Abs(f) > 1e11 {
+		return time.Time{}
+	}
+	return time.UnixMilli(int64(f * 1000))
+}
+
 // Session is what a login or a refresh gave.
 type Session struct {
 	Access, Refresh, IDToken redact.Text
@@ -32,8 +103,32 @@ type Session struct {
 	ExpiresIn time.Duration
 	// Cookies are those that the answer set.
 	Cookies []*http.Cookie
-	// CookieName is the cookie that Access was found in. Empty: the body.
-	CookieName string
+	// AccessCookie and RefreshCookie name the cookies that Access and Refresh
+	// were found in. Empty: the body.
+	AccessCookie, RefreshCookie string
 	// Response is the answer itself.
 	Response *Response
+}
+
+// companions is the Cookie header of those cookies that go along with the access
+// token, as one that it is bound to. Empty: there are none.
+func (s Session) companions() string {
+	var pairs []string
+	for _, c := range s.Cookies {
+		if c.Name != s.AccessCookie && c.Name != s.RefreshCookie && c.Value != "" && c.MaxAge >= 0 {
+			pairs = append(pairs, c.Name+"="+c.Value)
+		}
+	}
+	return strings.Join(pairs, "; ")
+}
+
+// all is the Cookie header of every cookie.
+func (s Session) all() string {
+	var pairs []string
+	for _, c := range s.Cookies {
+		if c.Value != "" && c.MaxAge >= 0 {
+			pairs = append(pairs, c.Name+"="+c.Value)
+		}
+	}
+	return strings.Join(pairs, "; ")
 }
