@@ -41,9 +41,10 @@ func (x *exchange) relay() {
 		x.upstreamFailed(err)
 		return
 	}
+	body := res.Body // which a tunnel takes out of res
 	defer func() {
 		x.answer.severable(nil) // the connection may be another's from here on
-		_ = res.Body.Close()    // the answer is out, or cut
+		_ = body.Close()        // the answer is out, or cut
 	}()
 	x.flight.stream.Store(isStream(res))
 	if res.StatusCode == http.StatusSwitchingProtocols {
@@ -69,7 +70,7 @@ func (x *exchange) relay() {
 		err = x.answer.endBody(true)
 	}
 	if err != nil {
-		x.answer.aborted = err.Error()
+		x.answer.aborted = x.withoutSecrets(err.Error())
 		panic(http.ErrAbortHandler) // the client must not take it for the end
 	}
 	x.copyTrailers(h, res, announced)
@@ -311,7 +312,7 @@ func (x *exchange) tunnel(ctx context.Context, out *http.Request, res *http.Resp
 		err = rw.Flush()
 	}
 	if err != nil {
-		x.answer.aborted = err.Error()
+		x.answer.aborted = x.withoutSecrets(err.Error())
 		return
 	}
 	done := make(chan struct{}, 1)
@@ -335,7 +336,7 @@ func (x *exchange) upstreamFailed(err error) {
 	if x.answer.wrote {
 		panic(http.ErrAbortHandler)
 	}
-	f := &refusal{kind: kindBadGateway, reason: "upstream " + x.route.upstream.name + ": " + err.Error()}
+	f := &refusal{kind: kindBadGateway, reason: "upstream " + x.route.upstream.name + ": " + x.withoutSecrets(err.Error())}
 	var tooLarge *http.MaxBytesError
 	var timeout net.Error
 	var unknown x509.UnknownAuthorityError
