@@ -83,8 +83,9 @@ func (t *Target) measure(ctx context.Context, o Operation) (Protected, error) {
 		return p, err
 	}
 	ask := func(into **Response, credential string) func() error {
+		r := p.Request(credential)
 		return func() (err error) {
-			*into, err = t.Do(ctx, p.Request(credential))
+			*into, err = t.Do(ctx, r)
 			return err
 		}
 	}
