@@ -25,7 +25,7 @@ func (x *exchange) record(failed any) {
 		decision, reason = "cut", cut
 	}
 	if err, _ := failed.(error); failed != nil && !errors.Is(err, http.ErrAbortHandler) {
-		decision, reason, level = "failed", fmt.Sprintf("panic: %v", failed), slog.LevelError
+		decision, reason, level = "failed", x.withoutSecrets(fmt.Sprintf("panic: %v", failed)), slog.LevelError
 	} else if x.answer.aborted != "" && reason == "" {
 		reason = x.answer.aborted
 	}

@@ -68,6 +68,7 @@ func checkCredential(x *exchange) *refusal {
 	var c credential
 	if len(authorization) == 1 {
 		scheme, rest := cutScheme(authorization[0])
+		x.secrets.note(0, rest)
 		isDPoP := strings.EqualFold(scheme, "DPoP")
 		if isDPoP || strings.EqualFold(scheme, "Bearer") {
 			c = credential{source: sourceHeader, raw: rest, dpop: isDPoP}
@@ -107,6 +108,9 @@ func checkCredential(x *exchange) *refusal {
 		case inQuery.source != sourceNone:
 			c = inQuery
 		}
+	}
+	if c.source != sourceHeader {
+		x.secrets.note(1, c.raw)
 	}
 	x.credential = c
 	x.credentialed = x.credentialed || c.source != sourceNone

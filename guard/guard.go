@@ -233,6 +233,7 @@ type exchange struct {
 	forwarded   http.Header // what a trusted proxy said
 
 	credential credential
+	secrets    secrets
 	// credentialed says that the request shows who it comes from, by whatever scheme.
 	credentialed bool
 	key          [32]byte
@@ -355,7 +356,7 @@ type exchangeKey struct{}
 func (x *exchange) finish() {
 	failed := recover()
 	if err := x.answer.finish(failed == nil); err != nil && failed == nil {
-		x.answer.aborted = err.Error()
+		x.answer.aborted = x.withoutSecrets(err.Error())
 		failed = http.ErrAbortHandler // the client must not take it for the end
 	}
 	x.record(failed)

@@ -16,21 +16,46 @@ import (
 
 // scrubHeader redacts tokens in the header of an error.
 func (a *answer) scrubHeader(h http.Header) {
-	raw := a.x.credential.raw
-	signature := raw[strings.LastIndexByte(raw, '.')+1:]
 	for _, values := range h {
 		for i, v := range values {
-			if strings.Contains(v, "eyJ") || signature != "" && strings.Contains(v, signature) {
-				values[i] = scrubbed(v, raw)
+			if strings.Contains(v, "eyJ") || a.x.holdsSecret(v) {
+				values[i] = a.x.withoutSecrets(v)
 			}
 		}
 	}
 }
 
-// scrubbed redacts tokens in a text that is all there.
-func scrubbed(s, secret string) string {
+// secrets is what came as the request's credentials: whatever stood behind the
+// scheme in Authorization, and the token of another source.
+type secrets [2]string
+
+// minSecret is how long a secret must be to be looked for in texts. Shorter
+// ones guard nothing, and would take ordinary words with them.
+const minSecret = 8
+
+func (s *secrets) note(i int, secret string) {
+	if len(secret) >= minSecret {
+		s[i] = secret
+	}
+}
+
+// holdsSecret reports whether a text holds a credential of the request, or the
+// signature of one, as it came.
+func (x *exchange) holdsSecret(s string) bool {
+	for _, secret := range x.secrets {
+		signature := secret[strings.LastIndexByte(secret, '.')+1:]
+		if signature != "" && strings.Contains(s, signature) {
+			return true
+		}
+	}
+	return false
+}
+
+// withoutSecrets redacts tokens and the request's credentials in a text that is
+// all there, as what an upstream or a handler says of its failure.
+func (x *exchange) withoutSecrets(s string) string {
 	var out strings.Builder
-	scrubber := redact.NewScrubber(&out, secret)
+	scrubber := redact.NewScrubber(&out, x.secrets[:]...)
 	_, _ = scrubber.Write([]byte(s)) // never fails (strings.Builder)
 	_ = scrubber.Close()
 	return out.String()
@@ -48,7 +73,7 @@ func (a *answer) scrub() {
 	if a.x.r.Method == http.MethodHead {
 		return
 	}
-	scrubber := redact.NewScrubber(a.w, a.x.credential.raw)
+	scrubber := redact.NewScrubber(a.w, a.x.secrets[:]...)
 	switch coding {
 	case "", "identity":
 		a.body, a.closer = scrubber, func(bool) error { return scrubber.Close() }
