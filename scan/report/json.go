@@ -3,7 +3,10 @@ package report
 import (
 	_ "embed"
 	"encoding/json"
+	"fmt"
 	"io"
+	"strings"
+	"unicode/utf16"
 
 	"github.com/wiretight/wiretight/scan"
 )
@@ -35,8 +38,28 @@ func writeJSON(w io.Writer, r *scan.Report, _ Options) error {
 	if out.Suppressed == nil {
 		out.Suppressed = []scan.Suppressed{}
 	}
-	enc := json.NewEncoder(w)
-	enc.SetEscapeHTML(true)
-	enc.SetIndent("", "  ")
-	return enc.Encode(&out)
+	return encodeJSON(w, &out)
+}
+
+// encodeJSON writes v indented. Characters that do not print, or that turn the
+// direction of text, are written as escapes: the value stays what it is, and
+// looking at the file does no harm.
+func encodeJSON(w io.Writer, v any) error {
+	data, err := json.MarshalIndent(v, "", "  ")
+	if err != nil {
+		return err
+	}
+	var b strings.Builder
+	for _, r := range string(data) {
+		if r != '\n' && printable(string(r), true) != string(r) {
+			for _, u := range utf16.Encode([]rune{r}) {
+				fmt.Fprintf(&b, `\u%04x`, u)
+			}
+			continue
+		}
+		b.WriteRune(r)
+	}
+	b.WriteByte('\n')
+	_, err = io.WriteString(w, b.String())
+	return err
 }

@@ -3,7 +3,6 @@ package report
 import (
 	"crypto/sha256"
 	"encoding/hex"
-	"encoding/json"
 	"fmt"
 	"io"
 	"strings"
@@ -154,9 +153,7 @@ func writeSARIF(w io.Writer, r *scan.Report, o Options) error {
 		s := &r.Suppressed[i]
 		add(&s.Finding, []sarifSuppression{{Kind: "external", Status: "accepted", Justification: printable(s.Reason, false)}})
 	}
-	enc := json.NewEncoder(w)
-	enc.SetIndent("", "  ")
-	return enc.Encode(sarifLog{Schema: "https://json.schemastore.org/sarif-2.1.0.json", Version: "2.1.0", Runs: []sarifRun{run}})
+	return encodeJSON(w, sarifLog{Schema: "https://json.schemastore.org/sarif-2.1.0.json", Version: "2.1.0", Runs: []sarifRun{run}})
 }
 
 func ruleOf(f *scan.Finding) sarifRule {

@@ -82,18 +82,18 @@ func (t *text) finding(f *scan.Finding) {
 	at := places(f)
 	for i, p := range at {
 		if i == 3 && len(at) > 4 {
-			t.line("  at   and %d more", len(at)-i)
+			t.line("  at    and %d more", len(at)-i)
 			break
 		}
-		t.wrapped("  at   ", "       ", printable(p.Method+" "+p.URL, false), "")
+		t.wrapped("  at    ", "        ", printable(p.Method+" "+p.URL, false), "")
 	}
-	t.block("  saw  ", f.Evidence)
+	t.block("  saw   ", f.Evidence)
 	if f.Repeat != "" {
-		t.wrapped("  try  ", "       ", printable(f.Repeat, false), "")
+		t.wrapped("  try   ", "        ", printable(f.Repeat, false), "")
 	}
-	t.wrapped("  fix  ", "       ", printable(f.Remediation.Text, false), "")
+	t.wrapped("  fix   ", "        ", printable(f.Remediation.Text, false), "")
 	if f.Guard != "" {
-		t.wrapped("  guard ", "       ", printable(f.Guard, false), "")
+		t.wrapped("  guard ", "        ", printable(f.Guard, false), "")
 	}
 	if f.Confidence != "" && f.Confidence != "high" {
 		t.line("  confidence %s", f.Confidence)
@@ -107,13 +107,13 @@ func (t *text) block(label, s string) {
 	lines := strings.Split(strings.TrimSpace(printable(s, true)), "\n")
 	for i, l := range lines {
 		if i == most && len(lines) > most+1 {
-			t.line("       … %d more lines in the other formats", len(lines)-i)
+			t.line("        … %d more lines in the other formats", len(lines)-i)
 			return
 		}
 		if i > 0 {
-			label = "       "
+			label = "        "
 		}
-		t.wrapped(label, "       ", strings.ReplaceAll(l, "\t", "  "), dim)
+		t.wrapped(label, "        ", strings.ReplaceAll(l, "\t", "  "), dim)
 	}
 }
 
@@ -137,6 +137,9 @@ func (t *text) wrapped(first, rest, s, color string) {
 		if width > 0 {
 			line.WriteByte(' ')
 			width++
+		} else if strings.HasPrefix(word, "::") || strings.HasPrefix(word, "##[") {
+			word = "·" + word // build logs obey lines that begin so
+			n++
 		}
 		line.WriteString(word)
 		width += n
@@ -215,9 +218,10 @@ func (t *text) foot(r *scan.Report) {
 	if r.Score == nil {
 		verdict = "No grade"
 	}
-	t.line("%s  %s", t.color(color, verdict), summary(r))
-	t.line("%s", t.color(dim, fmt.Sprintf("%d passed, %d not decided, %d skipped; %d requests in %.1f s",
-		len(r.Passed), len(r.Inconclusive), len(r.Skipped), r.Requests, float64(r.DurationMS)/1000)))
+	t.line("%s", t.color(color, verdict))
+	t.wrapped("", "", summary(r), "")
+	t.wrapped("", "", fmt.Sprintf("%d passed, %d not decided, %d skipped; %d requests in %.1f s",
+		len(r.Passed), len(r.Inconclusive), len(r.Skipped), r.Requests, float64(r.DurationMS)/1000), dim)
 }
 
 // weights are what one finding of a severity takes off the score.

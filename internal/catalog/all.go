@@ -1,0 +1,19 @@
+package catalog
+
+import "slices"
+
+// All returns every entry in the order of the areas.
+func All() []Entry { return slices.Concat(areas()...) }
+
+// areas lists the entries of each area.
+func areas() [][]Entry { return [][]Entry{} }
+
+// Lookup returns the entry of a check.
+func Lookup(id string) (Entry, bool) {
+	for _, e := range All() {
+		if e.ID == id {
+			return e, true
+		}
+	}
+	return Entry{}, false
+}
