@@ -286,19 +286,22 @@ func TestRotation(t *testing.T) {
 	want("next", 200)
 }
 
+// keysOf is the set of the signers' public keys.
+func keysOf(t testing.TB, signers ...*token.Signer) *token.KeySet {
+	t.Helper()
+	ks, _, err := token.ParseJWKS(jwks(t, signers...))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return ks
+}
+
 // TestLocalKeys holds the same for an issuer in this process, whose change
 // needs no fetch.
 func TestLocalKeys(t *testing.T) {
 	t.Parallel()
 	old, next := newSigner(t, "old"), newSigner(t, "next")
-	set := func(signers ...*token.Signer) *token.KeySet {
-		ks, _, err := token.ParseJWKS(jwks(t, signers...))
-		if err != nil {
-			t.Fatal(err)
-		}
-		return ks
-	}
-	source := keyset.NewLocal(set(old))
+	source := keyset.NewLocal(keysOf(t, old))
 	f := newFixture(t, func(c *guard.Config) {
 		c.Tokens.Issuers[0].JWKS, c.Tokens.Issuers[0].Keys = nil, source
 	})
@@ -307,11 +310,11 @@ func TestLocalKeys(t *testing.T) {
 	if got := []int{ask(), ask()}; got[0] != 200 || got[1] != 200 {
 		t.Errorf("got %v", got)
 	}
-	source.Set(set(next, old))
+	source.Set(keysOf(t, next, old))
 	if got := ask(); got != 200 {
 		t.Errorf("after another key came: got %d", got)
 	}
-	source.Set(set(next))
+	source.Set(keysOf(t, next))
 	if got := ask(); got != 401 {
 		t.Errorf("after the key went: got %d, want 401", got)
 	}
@@ -319,7 +322,7 @@ func TestLocalKeys(t *testing.T) {
 	if got := ask(); got != 503 {
 		t.Errorf("without keys: got %d, want 503", got)
 	}
-	source.Set(set(old))
+	source.Set(keysOf(t, old))
 	if got := ask(); got != 200 {
 		t.Errorf("after the key came back: got %d, want 200", got)
 	}
