@@ -18,9 +18,15 @@ type corsPolicy struct {
 	methods     []string
 	headers     map[string]bool // lower case
 	allowed     string          // Access-Control-Allow-Methods
-	exposed     string          // Access-Control-Expose-Headers
+	exposed     []string        // Access-Control-Expose-Headers, one value or none
 	maxAge      string
 }
+
+// Values that every answer shares. Nothing writes into them.
+var (
+	valueTrue   = []string{"true"}
+	valueOrigin = []string{"Origin"}
+)
 
 func newCORSPolicy(c *CORS) *corsPolicy {
 	if c == nil {
@@ -41,7 +47,9 @@ func newCORSPolicy(c *CORS) *corsPolicy {
 		p.headers[strings.ToLower(h)] = true
 	}
 	p.allowed = strings.Join(p.methods, ", ")
-	p.exposed = strings.Join(c.ResponseHeaders, ", ")
+	if len(c.ResponseHeaders) > 0 {
+		p.exposed = []string{strings.Join(c.ResponseHeaders, ", ")}
+	}
 	if c.MaxAge > 0 {
 		p.maxAge = strconv.Itoa(int(c.MaxAge / time.Second))
 	}
@@ -127,7 +135,11 @@ func (x *exchange) setCORS(h http.Header) {
 	if p == nil {
 		return
 	}
-	addVary(h, "Origin")
+	if _, varies := h["Vary"]; varies {
+		addVary(h, "Origin")
+	} else {
+		h["Vary"] = valueOrigin[:1:1] // appending to it makes a copy
+	}
 	if x.preflighted {
 		addVary(h, "Access-Control-Request-Method")
 		addVary(h, "Access-Control-Request-Headers")
@@ -141,10 +153,10 @@ func (x *exchange) setCORS(h http.Header) {
 		h["Access-Control-Allow-Origin"] = []string{x.origin}
 	}
 	if p.credentials {
-		h["Access-Control-Allow-Credentials"] = []string{"true"}
+		h["Access-Control-Allow-Credentials"] = valueTrue
 	}
-	if p.exposed != "" && !x.preflighted {
-		h["Access-Control-Expose-Headers"] = []string{p.exposed}
+	if p.exposed != nil && !x.preflighted {
+		h["Access-Control-Expose-Headers"] = p.exposed
 	}
 }
 
