@@ -33,6 +33,23 @@ func (r revokeRequest) revocation() guard.Revocation {
 	return guard.Revocation{JTI: r.JTI, SID: r.SID, Subject: r.Subject, Before: r.Before}
 }
 
+// kind says what is revoked without naming anybody.
+func (r revokeRequest) kind() string {
+	kind := "every token"
+	switch {
+	case r.JTI != "":
+		kind = "one token"
+	case r.SID != "":
+		kind = "a session"
+	case r.Subject != "":
+		kind = "a subject's tokens"
+	}
+	if !r.Before.IsZero() {
+		kind += " issued before " + r.Before.UTC().Format(time.RFC3339)
+	}
+	return kind
+}
+
 // control answers on the socket.
 func (d *daemon) control() http.Handler {
 	mux := http.NewServeMux()
@@ -48,7 +65,7 @@ func (d *daemon) control() http.Handler {
 			http.Error(w, err.Error(), http.StatusServiceUnavailable)
 			return
 		}
-		d.logger.Info("revoked", "by", "control socket", "subject", req.Subject != "", "session", req.SID != "", "jti", req.JTI != "", "before", req.Before)
+		d.logger.Info("revoked", "by", "control socket", "what", req.kind())
 		w.WriteHeader(http.StatusNoContent)
 	})
 	return onlyStore(storeID(d.cfg), mux)

@@ -273,12 +273,24 @@ func (d *daemon) announce() {
 	if d.cfg.TLS.Dev != nil {
 		fmt.Fprintln(d.stderr, serve.TrustHint(d.cfg.TLS.Dev.Dir))
 	}
+	d.logger.Info("listening", d.addresses()...)
 	accepted := ""
 	if risks := d.guard.AcceptedRisks(); len(risks) > 0 {
 		accepted = " (accepted risks: " + strings.Join(risks, ", ") + ")"
 	}
 	fmt.Fprintf(d.stderr, "wiretight: ready https://%s%s\n", d.server.Addr("https"), accepted)
 	_ = d.stderr.Flush() // whoever waits for this line waits for it now
+}
+
+// addresses lists where every listener accepts, with the ports that the system
+// chose.
+func (d *daemon) addresses() (attrs []any) {
+	for _, name := range []string{"https", "plaintext", "admin"} {
+		if addr := d.server.Addr(name); addr != nil {
+			attrs = append(attrs, slog.String(name, addr.String()))
+		}
+	}
+	return attrs
 }
 
 // located gives the guard's complaints their place in the file.
