@@ -41,6 +41,7 @@ Protect an API:   wiretight guard --upstream http://127.0.0.1:8000`,
 	}
 	root.AddCommand(
 		guardCommand(),
+		demoCommand(),
 		configCommand(),
 		tokenCommand(),
 		revokeCommand(),
