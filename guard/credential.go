@@ -212,6 +212,17 @@ func (p *policy) hasCredential(r *http.Request) (tokens []string, found bool) {
 			}
 		}
 	}
+	for name, values := range r.Header {
+		if name == "Authorization" || name == "Cookie" {
+			continue
+		}
+		for _, v := range values {
+			if name == "Proxy-Authorization" || looksLikeJWT(v) {
+				found = true
+				tokens = append(tokens, v)
+			}
+		}
+	}
 	for _, c := range r.Cookies() {
 		switch {
 		case contains(p.sources.cookie, c.Name), ownCookies[c.Name], looksLikeJWT(c.Value):

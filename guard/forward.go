@@ -162,13 +162,22 @@ func (x *exchange) forwardedHTTPS() bool {
 	return len(proto) == 1 && strings.EqualFold(proto[0], "https")
 }
 
+// forwardedAddr reads an address with or without a port.
+func forwardedAddr(s string) (netip.Addr, bool) {
+	if a, err := netip.ParseAddr(strings.Trim(s, "[]")); err == nil {
+		return a, true
+	}
+	ap, err := netip.ParseAddrPort(s)
+	return ap.Addr(), err == nil
+}
+
 // believeClient takes the client's address from X-Forwarded-For, from the
 // right, past the proxies that are trusted.
 func (x *exchange) believeClient() {
 	values := strings.Split(strings.Join(x.r.Header["X-Forwarded-For"], ","), ",")
 	for i := len(values) - 1; i >= 0; i-- {
-		a, err := netip.ParseAddr(strings.TrimSpace(values[i]))
-		if err != nil {
+		a, ok := forwardedAddr(strings.TrimSpace(values[i]))
+		if !ok {
 			return
 		}
 		x.client = a.Unmap().WithZone("")
