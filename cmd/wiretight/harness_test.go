@@ -337,7 +337,8 @@ func (b *bed) launch(env []string, args ...string) *instance {
 		<-g.ended
 		b.noToken("the guard's output", g.log.String())
 		if b.t.Failed() {
-			b.t.Logf("the guard's output:\n%s", g.log.String())
+			log := g.log.String()
+			b.t.Logf("the end of the guard's output:\n%s", log[max(0, len(log)-2000):])
 		}
 	})
 	return g
@@ -380,7 +381,7 @@ func eventually(t testing.TB, what string, ok func() bool) {
 func within(t testing.TB, limit time.Duration, what string, ok func() bool) time.Duration {
 	t.Helper()
 	begin := time.Now()
-	tick := time.NewTicker(2 * time.Millisecond)
+	tick := time.NewTicker(5 * time.Millisecond)
 	defer tick.Stop()
 	for !ok() {
 		if time.Since(begin) > limit {
