@@ -292,7 +292,11 @@ func (x *exchange) tunnel(ctx context.Context, out *http.Request, res *http.Resp
 		x.upstreamFailed(errors.New("switched to another protocol than was asked for"))
 		return
 	}
-	if reason := x.answer.guardHeader(res.Header, res.StatusCode); reason != "" {
+	h := x.w.Header()
+	for name, values := range res.Header {
+		h[name] = values
+	}
+	if reason := x.answer.guardHeader(h, res.StatusCode); reason != "" {
 		x.upstreamFailed(errors.New(reason))
 		return
 	}
@@ -304,10 +308,7 @@ func (x *exchange) tunnel(ctx context.Context, out *http.Request, res *http.Resp
 	defer func() { _ = conn.Close() }() // both directions have ended
 	stop := context.AfterFunc(ctx, func() { _ = back.Close() })
 	defer stop()
-	for name, values := range x.w.Header() {
-		res.Header[name] = values
-	}
-	res.Body = nil
+	res.Header, res.Body = h, nil
 	if err = res.Write(rw); err == nil {
 		err = rw.Flush()
 	}

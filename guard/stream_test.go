@@ -1,0 +1,517 @@
+package guard_test
+
+import (
+	"bufio"
+	"context"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/coder/websocket"
+
+	"github.com/wiretight/wiretight/guard"
+)
+
+// endTokens makes every token of the fixture useless, and says when.
+func (f *fixture) endTokens(how string) time.Time {
+	f.t.Helper()
+	switch how {
+	case "expired":
+		f.clock.advance(6 * time.Minute)
+	case "revoked":
+		if err := f.guard.Revoke(f.t.Context(), guard.Revocation{Subject: "alice"}); err != nil {
+			f.t.Fatal(err)
+		}
+	default:
+		f.t.Fatalf("tokens do not end by being %s", how)
+	}
+	return time.Now()
+}
+
+func serverPool(t testing.TB) *x509.CertPool {
+	t.Helper()
+	leaf, err := x509.ParseCertificate(serverCertificate(t).Certificate[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	pool := x509.NewCertPool()
+	pool.AddCert(leaf)
+	return pool
+}
+
+// patientStreams keeps streams from being cut because nothing moves: the
+// fixture's clock jumps.
+func patientStreams(c *guard.Config) { c.Limits.IdleStream = time.Hour }
+
+// echo is a WebSocket service that says what it is told, speaks one of two
+// subprotocols, and closes with the code that it is asked for.
+func echo(w http.ResponseWriter, r *http.Request) {
+	c, err := websocket.Accept(w, r, &websocket.AcceptOptions{Subprotocols: []string{"v2", "v1"}, InsecureSkipVerify: true})
+	if err != nil {
+		return
+	}
+	defer c.CloseNow()
+	c.SetReadLimit(4 << 20)
+	for {
+		kind, m, err := c.Read(r.Context())
+		if err != nil {
+			return
+		}
+		var code websocket.StatusCode
+		if n, _ := fmt.Sscanf(string(m), "close %d", &code); n == 1 {
+			_ = c.Close(code, "as asked")
+			return
+		}
+		if err := c.Write(r.Context(), kind, m); err != nil {
+			return
+		}
+	}
+}
+
+func (f *fixture) websocket(subprotocols ...string) *websocket.Conn {
+	f.t.Helper()
+	c, res, err := websocket.Dial(f.t.Context(), "wss://"+testHost+"/ws", &websocket.DialOptions{
+		HTTPClient: &http.Client{Transport: f.h1.Transport}, HTTPHeader: http.Header{"Authorization": {f.bearer()}}, Subprotocols: subprotocols})
+	if err != nil {
+		f.t.Fatalf("%v, %v", err, res)
+	}
+	f.t.Cleanup(func() { _ = c.CloseNow() })
+	c.SetReadLimit(4 << 20)
+	return c
+}
+
+func TestWebSocket(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t, nil)
+	f.upstream.streams(echo)
+	c := f.websocket("v1", "v3")
+	if c.Subprotocol() != "v1" {
+		t.Errorf("got subprotocol %q, want v1", c.Subprotocol())
+	}
+	for _, size := range []int{0, 1, 125, 126, 65535, 65536, 1 << 20} {
+		for _, kind := range []websocket.MessageType{websocket.MessageText, websocket.MessageBinary} {
+			want := strings.Repeat("x", size)
+			if err := c.Write(t.Context(), kind, []byte(want)); err != nil {
+				t.Fatal(err)
+			}
+			k, got, err := c.Read(t.Context())
+			if err != nil || k != kind || string(got) != want {
+				t.Fatalf("%v of %d bytes: got %v of %d, %v", kind, size, k, len(got), err)
+			}
+		}
+	}
+	if err := c.Write(t.Context(), websocket.MessageText, []byte("close 4321")); err != nil {
+		t.Fatal(err)
+	}
+	var ce websocket.CloseError
+	if _, _, err := c.Read(t.Context()); !errors.As(err, &ce) || ce.Code != 4321 || ce.Reason != "as asked" {
+		t.Errorf("got %v, want to be closed with 4321", err)
+	}
+	up := f.upstream.last(t).header
+	if len(up["Authorization"]) != 1 || up.Get("Sec-Websocket-Key") == "" || len(up["X-Forwarded-For"]) != 1 {
+		t.Errorf("the upstream got %v", up)
+	}
+}
+
+// TestWebSocketUpgradeIsGuarded looks at the answer to the handshake.
+func TestWebSocketUpgradeIsGuarded(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t, nil)
+	handshake := []string{"Connection", "Upgrade", "Upgrade", "websocket", "Sec-Websocket-Version", "13", "Sec-Websocket-Key", "dGhlIHNhbXBsZSBub25jZQ=="}
+	f.upstream.streams(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Set-Cookie", "sid=1")
+		w.Header().Set("X-Powered-By", "Express")
+		w.Header().Set("Access-Control-Allow-Origin", "*")
+		echo(w, r)
+	})
+	c, in := f.dialRaw("GET /ws HTTP/1.1\r\nHost: " + testHost + "\r\nAuthorization: " + f.bearer() + "\r\n" + lines(handshake) + "\r\n")
+	res, err := http.ReadResponse(in, nil)
+	if err != nil || res.StatusCode != 101 {
+		t.Fatalf("got %v, %v", res, err)
+	}
+	_ = c.Close()
+	for name, want := range map[string]string{"Set-Cookie": "sid=1; Secure; HttpOnly; SameSite=Lax", "X-Powered-By": "",
+		"Strict-Transport-Security": "max-age=31536000", "Access-Control-Allow-Origin": "", "Connection": "Upgrade", "Upgrade": "websocket",
+		"Sec-Websocket-Accept": "s3pPLMBiTxaQ9kYGzzhZRbK+xOo="} {
+		if got := strings.Join(res.Header[name], "|"); got != want {
+			t.Errorf("%s: got %q, want %q", name, got, want)
+		}
+	}
+	f.upstream.streams(func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "no "+anothersToken, http.StatusForbidden) })
+	if got := f.get("/ws", append(handshake, "Authorization", f.bearer())...); got.status != 403 || got.body != "no [redacted]\n" {
+		t.Errorf("refused upgrade: got %v", got)
+	}
+	f.upstream.streams(func(w http.ResponseWriter, _ *http.Request) {
+		conn, _, err := http.NewResponseController(w).Hijack()
+		if err == nil {
+			_, _ = io.WriteString(conn, "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: h2c\r\n\r\n")
+			_ = conn.Close()
+		}
+	})
+	if got := f.get("/ws", append(handshake, "Authorization", f.bearer())...); got.status != 502 {
+		t.Errorf("another protocol: got %v, want 502", got)
+	}
+	if got := f.get("/ws", handshake...); got.status != 401 {
+		t.Errorf("no token: got %v", got)
+	}
+}
+
+func lines(header []string) string {
+	var b strings.Builder
+	for i := 0; i+1 < len(header); i += 2 {
+		b.WriteString(header[i] + ": " + header[i+1] + "\r\n")
+	}
+	return b.String()
+}
+
+// TestEarlyFrames is a client that speaks before it has the answer.
+func TestEarlyFrames(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t, nil)
+	f.upstream.streams(func(w http.ResponseWriter, _ *http.Request) {
+		conn, rw, err := http.NewResponseController(w).Hijack()
+		if err != nil {
+			return
+		}
+		defer conn.Close()
+		_, _ = io.WriteString(conn, "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n")
+		line, _ := rw.ReadString('\n')
+		_, _ = io.WriteString(conn, "got "+line)
+	})
+	_, in := f.dialRaw("GET /ws HTTP/1.1\r\nHost: " + testHost + "\r\nAuthorization: " + f.bearer() + "\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\nearly\n")
+	if res, err := http.ReadResponse(in, nil); err != nil || res.StatusCode != 101 {
+		t.Fatalf("got %v, %v", res, err)
+	}
+	if line, err := in.ReadString('\n'); line != "got early\n" {
+		t.Errorf("got %q, %v", line, err)
+	}
+}
+
+func TestWebSocketEndsWithItsToken(t *testing.T) {
+	t.Parallel()
+	for _, end := range []string{"expired", "revoked"} {
+		t.Run(end, func(t *testing.T) {
+			t.Parallel()
+			f := newFixture(t, patientStreams)
+			gone := make(chan struct{})
+			f.upstream.streams(func(w http.ResponseWriter, r *http.Request) { echo(w, r); close(gone) })
+			c := f.websocket()
+			if err := c.Write(t.Context(), websocket.MessageText, []byte("hello")); err != nil {
+				t.Fatal(err)
+			}
+			if _, m, err := c.Read(t.Context()); err != nil || string(m) != "hello" {
+				t.Fatalf("got %q, %v", m, err)
+			}
+			begin := f.endTokens(end)
+			_, _, err := c.Read(t.Context())
+			if took := time.Since(begin); err == nil || took > 2*time.Second {
+				t.Errorf("got %v after %v, want a cut within 1 s", err, took)
+			}
+			waitFor(t, "the upstream's end", gone)
+		})
+	}
+}
+
+func waitFor(t testing.TB, what string, c <-chan struct{}) {
+	t.Helper()
+	select {
+	case <-c:
+	case <-time.After(patience):
+		t.Fatalf("waited %v for %s", patience, what)
+	}
+}
+
+// events is a service of server-sent events that sends what it is told to.
+func events(next <-chan string, gone chan<- struct{}) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		defer close(gone)
+		w.Header().Set("Content-Type", "text/event-stream")
+		w.WriteHeader(http.StatusOK)
+		_ = http.NewResponseController(w).Flush()
+		for {
+			select {
+			case e := <-next:
+				_, _ = fmt.Fprintf(w, "data: %s\n\n", e)
+				_ = http.NewResponseController(w).Flush()
+			case <-r.Context().Done():
+				return
+			}
+		}
+	}
+}
+
+// TestEventsArriveOneByOne waits for each event before the next is made, also
+// for the header before the first one. An error that streams is no different.
+func TestEventsArriveOneByOne(t *testing.T) {
+	t.Parallel()
+	for _, method := range []string{"GET", "POST"} {
+		for proto, h2 := range map[string]bool{"HTTP/1.1": false, "HTTP/2": true} {
+			t.Run(method+" "+proto, func(t *testing.T) {
+				t.Parallel()
+				f := newFixture(t, nil)
+				next, gone := make(chan string), make(chan struct{})
+				f.upstream.streams(events(next, gone))
+				client := map[bool]*http.Client{false: f.h1, true: f.h2}[h2]
+				body := map[string]string{"POST": "x"}[method]
+				res, err := client.Do(f.request("https", method, "/events", body, "Authorization", f.bearer()))
+				if err != nil {
+					t.Fatal(err)
+				}
+				in := bufio.NewReader(res.Body)
+				for i := range 5 {
+					next <- fmt.Sprint(i)
+					if line, err := in.ReadString('\n'); line != fmt.Sprintf("data: %d\n", i) {
+						t.Fatalf("got %q, %v", line, err)
+					}
+					_, _ = in.ReadString('\n')
+				}
+				res.Body.Close()
+				waitFor(t, "the upstream to hear that the client went away", gone)
+			})
+		}
+	}
+}
+
+func TestEventsEndWithTheirToken(t *testing.T) {
+	t.Parallel()
+	for _, end := range []string{"expired", "revoked"} {
+		for _, method := range []string{"GET", "POST"} {
+			for proto, h2 := range map[string]bool{"HTTP/1.1": false, "HTTP/2": true} {
+				t.Run(end+" "+method+" "+proto, func(t *testing.T) {
+					t.Parallel()
+					f := newFixture(t, patientStreams)
+					next, gone := make(chan string), make(chan struct{})
+					f.upstream.streams(events(next, gone))
+					client := map[bool]*http.Client{false: f.h1, true: f.h2}[h2]
+					res, err := client.Do(f.request("https", method, "/events", map[string]string{"POST": "x"}[method], "Authorization", f.bearer()))
+					if err != nil {
+						t.Fatal(err)
+					}
+					defer res.Body.Close()
+					next <- "one"
+					if line, err := bufio.NewReader(res.Body).ReadString('\n'); line != "data: one\n" {
+						t.Fatalf("got %q, %v", line, err)
+					}
+					begin := f.endTokens(end)
+					_, err = io.Copy(io.Discard, res.Body)
+					if took := time.Since(begin); err == nil || took > 2*time.Second {
+						t.Errorf("got %v after %v, want a cut within 1 s, not a clean end", err, took)
+					}
+					waitFor(t, "the upstream's end", gone)
+					eventually(t, "the record", func() bool { return strings.Contains(f.log.String(), `"decision":"cut"`) })
+				})
+			}
+		}
+	}
+}
+
+// TestStalledReadersAreCutToo is a client that does not read, so that the guard
+// waits for it and not for the upstream when the token ends.
+func TestStalledReadersAreCutToo(t *testing.T) {
+	t.Parallel()
+	for proto, h2 := range map[string]bool{"HTTP/1.1": false, "HTTP/2": true} {
+		t.Run(proto, func(t *testing.T) {
+			t.Parallel()
+			f := newFixture(t, patientStreams)
+			gone := make(chan struct{})
+			var sent int
+			f.upstream.streams(func(w http.ResponseWriter, _ *http.Request) {
+				defer close(gone)
+				for {
+					n, err := w.Write(make([]byte, 64<<10))
+					sent += n
+					if err != nil {
+						return
+					}
+				}
+			})
+			client := map[bool]*http.Client{false: f.h1, true: f.h2}[h2]
+			res, err := client.Do(f.request("https", "GET", "/x", "", "Authorization", f.bearer()))
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer res.Body.Close()
+			begin := f.endTokens("expired")
+			waitFor(t, "the upstream's end", gone)
+			if took := time.Since(begin); took > 3*time.Second {
+				t.Errorf("got %v until the cut, want 1 s at most", took)
+			}
+			eventually(t, "the record", func() bool { return strings.Contains(f.log.String(), `"decision":"cut"`) })
+		})
+	}
+}
+
+// TestDownloadsMayFinish is an answer whose length was announced: it goes on
+// after its token has ended.
+func TestDownloadsMayFinish(t *testing.T) {
+	t.Parallel()
+	for proto, h2 := range map[string]bool{"HTTP/1.1": false, "HTTP/2": true} {
+		t.Run(proto, func(t *testing.T) {
+			t.Parallel()
+			f := newFixture(t, patientStreams)
+			next := make(chan struct{})
+			f.upstream.streams(func(w http.ResponseWriter, _ *http.Request) {
+				w.Header().Set("Content-Length", "200000")
+				_, _ = w.Write(make([]byte, 100000))
+				_ = http.NewResponseController(w).Flush()
+				<-next
+				_, _ = w.Write(make([]byte, 100000))
+			})
+			client := map[bool]*http.Client{false: f.h1, true: f.h2}[h2]
+			res, err := client.Do(f.request("https", "GET", "/x", "", "Authorization", f.bearer()))
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer res.Body.Close()
+			f.endTokens("expired")
+			expired := f.get("/x", "Authorization", "Bearer "+f.mint(map[string]any{"exp": f.clock.now().Add(-time.Second).Unix()}))
+			if expired.status != 401 {
+				t.Fatalf("got %v for an expired token", expired)
+			}
+			time.AfterFunc(time.Second, func() { close(next) }) // five sweeps later
+			if n, err := io.Copy(io.Discard, res.Body); n != 200000 || err != nil {
+				t.Errorf("got %d bytes, %v; want all 200000", n, err)
+			}
+		})
+	}
+}
+
+// TestIdleStreamsAreCut moves the clock past the bound on silence.
+func TestIdleStreamsAreCut(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		name  string
+		serve func(w http.ResponseWriter, r *http.Request)
+	}{
+		{"events", func(w http.ResponseWriter, _ *http.Request) { w.Header().Set("Content-Type", "text/event-stream") }},
+		{"download that stalls", func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Content-Length", "100000")
+			_, _ = w.Write(make([]byte, 50000))
+		}},
+		{"chunks that stall", func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "part") }},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			f := newFixture(t, func(c *guard.Config) { c.Limits.IdleStream = time.Minute })
+			gone := make(chan struct{})
+			f.upstream.streams(func(w http.ResponseWriter, r *http.Request) {
+				defer close(gone)
+				c.serve(w, r)
+				_ = http.NewResponseController(w).Flush()
+				<-r.Context().Done()
+			})
+			res, err := f.h1.Do(f.request("https", "GET", "/x", "", "Authorization", f.bearer()))
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer res.Body.Close()
+			f.clock.advance(2 * time.Minute) // the token is good for five
+			if _, err := io.Copy(io.Discard, res.Body); err == nil {
+				t.Error("got a clean end, want a cut")
+			}
+			waitFor(t, "the upstream's end", gone)
+			eventually(t, "the record", func() bool { return strings.Contains(f.log.String(), "nothing has moved for 1m0s") })
+		})
+	}
+	t.Run("WebSocket", func(t *testing.T) {
+		t.Parallel()
+		f := newFixture(t, func(c *guard.Config) { c.Limits.IdleStream = time.Minute })
+		f.upstream.streams(echo)
+		c := f.websocket()
+		f.clock.advance(2 * time.Minute)
+		if _, _, err := c.Read(t.Context()); err == nil {
+			t.Error("got a message, want a cut")
+		}
+	})
+}
+
+// TestStalledUploadIsCut is a client that stops in the middle of its body. The
+// upstream waits for it, and so does nobody for ever.
+func TestStalledUploadIsCut(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t, func(c *guard.Config) { c.Limits.IdleStream = time.Minute })
+	begun := make(chan struct{})
+	f.upstream.streams(func(w http.ResponseWriter, r *http.Request) {
+		_, _ = r.Body.Read(make([]byte, 10))
+		close(begun)
+		_, _ = io.Copy(io.Discard, r.Body)
+	})
+	_, in := f.dialRaw("POST /x HTTP/1.1\r\nHost: " + testHost + "\r\nAuthorization: " + f.bearer() + "\r\nContent-Length: 1000\r\n\r\npart")
+	waitFor(t, "the upload", begun)
+	f.clock.advance(2 * time.Minute)
+	res, err := http.ReadResponse(in, nil)
+	if err != nil || res.StatusCode != 504 || !res.Close {
+		t.Errorf("got %v, %v; want 504 and the connection's end", res, err)
+	}
+}
+
+// TestClientsThatGoAway cancels the upstream's request, whatever it is at.
+func TestClientsThatGoAway(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		name, body string
+		serve      func(w http.ResponseWriter)
+	}{
+		{"before the header, GET", "", func(http.ResponseWriter) {}},
+		{"before the header, POST", "x", func(http.ResponseWriter) {}},
+		{"within a body, GET", "", func(w http.ResponseWriter) { w.Header().Set("Content-Length", "100"); w.WriteHeader(200) }},
+		{"within a stream, POST", "x", func(w http.ResponseWriter) { w.WriteHeader(200) }},
+	} {
+		for proto, h2 := range map[string]bool{"HTTP/1.1": false, "HTTP/2": true} {
+			t.Run(c.name+" "+proto, func(t *testing.T) {
+				t.Parallel()
+				f := newFixture(t, nil)
+				arrived, gone := make(chan struct{}), make(chan struct{})
+				f.upstream.streams(func(w http.ResponseWriter, r *http.Request) {
+					_, _ = io.Copy(io.Discard, r.Body)
+					c.serve(w)
+					_ = http.NewResponseController(w).Flush()
+					close(arrived)
+					<-r.Context().Done()
+					close(gone)
+				})
+				ctx, leave := context.WithCancel(t.Context())
+				client := map[bool]*http.Client{false: f.h1, true: f.h2}[h2]
+				method := map[bool]string{true: "GET", false: "POST"}[c.body == ""]
+				r := f.request("https", method, "/x", c.body, "Authorization", f.bearer()).WithContext(ctx)
+				var all sync.WaitGroup
+				all.Go(func() {
+					if res, err := client.Do(r); err == nil {
+						_, _ = io.Copy(io.Discard, res.Body)
+						res.Body.Close()
+					}
+				})
+				waitFor(t, "the request", arrived)
+				leave()
+				all.Wait()
+				waitFor(t, "the upstream to hear of it", gone)
+			})
+		}
+	}
+}
+
+// TestCloseCutsStreams ends the guard under a stream.
+func TestCloseCutsStreams(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t, nil)
+	next, gone := make(chan string), make(chan struct{})
+	f.upstream.streams(events(next, gone))
+	res, err := f.h1.Do(f.request("https", "GET", "/events", "", "Authorization", f.bearer()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer res.Body.Close()
+	if err := f.guard.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := io.Copy(io.Discard, res.Body); err == nil {
+		t.Error("got a clean end")
+	}
+	waitFor(t, "the upstream's end", gone)
+}
