@@ -206,6 +206,7 @@ func (t *Target) protect(ctx context.Context) {
 		t.surface.unprotected = "no operation is known that can be called safely: name one with --protected PATH"
 		return
 	}
+	refused := false
 	for chunk := range slices.Chunk(candidates[:min(len(candidates), maxMeasured)], enoughProtected) {
 		list := make([]Protected, len(chunk))
 		var wg sync.WaitGroup
@@ -224,6 +225,7 @@ func (t *Target) protect(ctx context.Context) {
 			case p.Eligible && len(t.surface.protected) < enoughProtected:
 				t.surface.protected = append(t.surface.protected, p)
 			case !p.Eligible:
+				refused = refused || p.Bv != nil && p.Bv.Status == 401
 				t.surface.unprotected = cmp.Or(t.surface.unprotected, p.Method+" "+p.Path+": "+t.Mask(p.Reason))
 			}
 		}
@@ -231,8 +233,11 @@ func (t *Target) protect(ctx context.Context) {
 			break
 		}
 	}
-	if len(t.surface.protected) > 0 {
+	switch {
+	case len(t.surface.protected) > 0:
 		t.surface.unprotected = ""
+	case refused:
+		t.surface.fault = cmp.Or(t.surface.fault, "no operation accepted the token: "+t.surface.unprotected)
 	}
 }
 

@@ -36,6 +36,7 @@ type budget struct {
 	errors  int // answers of 5xx in a row
 	strikes int
 	gone    error
+	denied  bool // somebody asked for more than there was
 }
 
 func newBudget(requests int, rate float64) *budget {
@@ -75,6 +76,7 @@ func (b *budget) reserve(now time.Time) (time.Time, error) {
 	case b.gone != nil:
 		return now, b.gone
 	case b.left <= 0:
+		b.denied = true
 		return now, ErrBudget
 	}
 	b.left--
@@ -173,9 +175,12 @@ func (e *goneError) Error() string { return ErrGone.Error() + ": " + e.cause.Err
 
 func (e *goneError) Unwrap() []error { return []error{ErrGone, e.cause} }
 
-// spent returns how many requests were made, and why no more are.
-func (b *budget) spent() (used int, gone error) {
+// spent returns how many requests were made, and why some were not.
+func (b *budget) spent() (used int, err error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	if b.gone == nil && b.denied {
+		return b.used, ErrBudget
+	}
 	return b.used, b.gone
 }

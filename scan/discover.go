@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"time"
 )
 
 // Where descriptions, metadata and keys usually are.
@@ -41,6 +42,9 @@ type surface struct {
 	session        *Session
 	token          Token
 	haveToken      bool
+	// fault says why the credentials that the user gave are of no use. A scan
+	// that could not do what it was asked for is not complete.
+	fault string
 }
 
 // Spec is the API's description. Nil: none was found.
@@ -94,12 +98,16 @@ func (t *Target) readToken() {
 		return
 	}
 	t.surface.token, t.surface.haveToken = ReadToken(string(t.config.Token.Reveal())), true
+	if end := t.surface.token.Expiry; !end.IsZero() && end.Before(t.now()) {
+		t.surface.fault = "the token expired at " + end.UTC().Format(time.RFC3339)
+	}
 }
 
 func (t *Target) firstLogin(ctx context.Context) {
 	session, err := t.Login(ctx)
 	if err != nil {
 		t.surface.unprotected = t.Mask(err.Error())
+		t.surface.fault = t.surface.unprotected
 		return
 	}
 	t.surface.session = &session

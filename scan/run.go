@@ -31,27 +31,36 @@ func Run(ctx context.Context, c Config, checks []Check) (*Report, error) {
 	t.life = life
 	defer t.close(cancel)
 	started, began := t.now(), time.Now()
-	incomplete := ""
-	if err := t.locate(life); err != nil {
-		incomplete = reachError(err)
-		s.abandon(incomplete)
-	} else if err := t.explore(life); err != nil {
-		incomplete = reachError(err)
-		s.abandon(incomplete)
-	} else {
-		t.done.Go(func() { t.Secret(life) }) // the guessing takes a while
-		s.run(life)
-		if err := ctx.Err(); err != nil {
-			incomplete = interrupted(ctx)
-		} else if _, gone := t.budget.spent(); gone != nil {
-			incomplete = t.Mask(gone.Error())
-		}
-	}
+	incomplete := t.Mask(s.carryOut(ctx, life))
 	r := s.report()
 	r.Started, r.DurationMS, r.Incomplete = started.UTC(), time.Since(began).Milliseconds(), incomplete
 	r.Requests, _ = t.budget.spent()
 	r.rate()
 	return r, nil
+}
+
+// carryOut scans, and says why the scan is not complete. ctx is the caller's, life
+// the scan's own.
+func (s *schedule) carryOut(ctx, life context.Context) (incomplete string) {
+	t := s.target
+	err := t.locate(life)
+	if err == nil {
+		err = t.explore(life)
+	}
+	if err != nil {
+		incomplete = reachError(err)
+		s.abandon(incomplete)
+		return incomplete
+	}
+	t.done.Go(func() { t.Secret(life) }) // the guessing takes a while
+	s.run(life)
+	if ctx.Err() != nil {
+		return interrupted(ctx)
+	}
+	if _, err := t.budget.spent(); err != nil {
+		return err.Error()
+	}
+	return t.surface.fault
 }
 
 func reachError(err error) string {

@@ -54,6 +54,8 @@ type server struct {
 	// Bare gives Handler everything that comes over HTTPS as it is, whatever its
 	// Host, and adds no header.
 	Bare bool
+	// Closed has nobody listen at port 80.
+	Closed bool
 	// Name is the host of the URL. It is "reached" at port 443, and at 80 in
 	// clear, and is no loopback name. Empty: 127.0.0.1 and the port.
 	Name string
@@ -83,9 +85,12 @@ func serve(t testing.TB, s server) *fixture {
 	}
 	f.Config = scan.Config{
 		URL: f.URL, Token: redact.NewText(s.Token), CA: testPKI(t).pool, Rate: 1e6, Timeout: 3 * time.Second,
-		Dial: func(ctx context.Context, network, _ string) (net.Conn, error) {
+		Dial: func(ctx context.Context, network, addr string) (net.Conn, error) {
 			if f.dead.Load() {
 				return nil, errors.New("the target is dead")
+			}
+			if s.Closed && strings.HasSuffix(addr, ":80") {
+				return nil, errors.New("connection refused")
 			}
 			var d net.Dialer
 			return d.DialContext(ctx, network, l.Addr().String())
@@ -213,6 +218,9 @@ func guarded(good string) http.HandlerFunc {
 		answer(w, http.StatusOK, `{"items":[1,2,3]}`)
 	}
 }
+
+// text is a secret for scan.Config.
+func text(s string) redact.Text { return redact.NewText(s) }
 
 // hs256 signs claims with secret.
 func hs256(t testing.TB, secret string, claims map[string]any) string {

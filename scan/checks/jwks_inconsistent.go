@@ -120,7 +120,7 @@ func tokenSeries(ctx context.Context, t *scan.Target) (e scan.Evidence, series [
 		switch {
 		case err != nil:
 			return e, nil, err
-		case answer.Class == p.Bv.Class:
+		case p.Genuine(answer):
 			series = append(series, fmt.Sprintf("the token is taken (%d)", answer.Status))
 		case answer.Status == 401:
 			series = append(series, "the token is refused (401)")

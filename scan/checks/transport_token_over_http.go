@@ -204,7 +204,7 @@ func judgedInClear(ctx context.Context, t *scan.Target, p scan.Protected) (e sca
 		accepted, err := t.Do(ctx, plain)
 		if err == nil {
 			e.Text = t.Mask(text + "\n" + heard(p.Method+" "+address+" with the genuine token", accepted, nil))
-			return e, accepted.Class == p.Bv.Class, true, nil
+			return e, p.Genuine(accepted), true, nil
 		}
 		if !isExposed(err) {
 			return e, false, true, err
