@@ -15,6 +15,7 @@ import (
 
 	"github.com/wiretight/wiretight/guard"
 	"github.com/wiretight/wiretight/internal/config"
+	"github.com/wiretight/wiretight/internal/revocation"
 	"github.com/wiretight/wiretight/internal/store"
 )
 
@@ -61,13 +62,14 @@ func (d *daemon) control() http.Handler {
 			http.Error(w, err.Error(), http.StatusBadRequest)
 			return
 		}
-		if err := d.guard.Revoke(r.Context(), req.revocation()); err != nil {
+		if err := revocation.Put(r.Context(), d.store, req.revocation(), time.Now(), retention(d.current(), d.gc)); err != nil {
 			http.Error(w, err.Error(), http.StatusServiceUnavailable)
 			return
 		}
 		d.logger.Info("revoked", "by", "control socket", "what", req.kind())
 		w.WriteHeader(http.StatusNoContent)
 	})
+	d.issuerRoutes(mux)
 	return onlyStore(storeID(d.cfg), mux)
 }
 
@@ -90,14 +92,10 @@ func onlyStore(id string, next http.Handler) http.Handler {
 // store that was asked for.
 var errNotRunning = errors.New("no guard is running here")
 
-// askRunning posts body to the guard that runs at socket, whatever its store.
-func askRunning(ctx context.Context, socket, path string, body any) error {
-	return askStore(ctx, socket, "", path, body)
-}
-
 // askStore posts body to the guard that runs at socket with the store of that
-// id. An empty id is any.
-func askStore(ctx context.Context, socket, id, path string, body any) error {
+// id, and reads its answer into out, which is nil where none is expected. An
+// empty id is any.
+func askStore(ctx context.Context, socket, id, path string, body, out any) error {
 	data, err := json.Marshal(body)
 	if err != nil {
 		return err
@@ -132,8 +130,18 @@ func askStore(ctx context.Context, socket, id, path string, body any) error {
 		msg, _ := io.ReadAll(io.LimitReader(res.Body, 4<<10)) // what came is all there is to say
 		return fmt.Errorf("the running guard answered: %s", bytes.TrimSpace(msg))
 	}
+	if out == nil {
+		return nil
+	}
+	if err := json.NewDecoder(io.LimitReader(res.Body, maxControlAnswer)).Decode(out); err != nil {
+		return fmt.Errorf("read the running guard's answer: %w", err)
+	}
 	return nil
 }
+
+// maxControlAnswer bounds what the running guard may say; the longest is the
+// list of all users.
+const maxControlAnswer = 64 << 20
 
 // withStore does what the running guard would, where none runs.
 func withStore(ctx context.Context, cfg *config.Config, do func(store.Store) error) error {

@@ -24,6 +24,7 @@ import (
 	"github.com/wiretight/wiretight/internal/config"
 	"github.com/wiretight/wiretight/internal/serve"
 	"github.com/wiretight/wiretight/internal/store"
+	"github.com/wiretight/wiretight/issuer"
 )
 
 // grace is how long running requests may go on after SIGTERM.
@@ -144,6 +145,8 @@ type daemon struct {
 	certs    *serve.Certificates
 	server   *serve.Server
 	tracing  func(http.Handler) http.Handler
+	issuer   *issuer.Issuer // nil: none
+	accepted guard.Issuer   // the issuer, as the guard knows it
 	closers  []func()
 	hup      <-chan os.Signal
 	draining atomic.Bool // the shutdown has begun
@@ -273,6 +276,7 @@ func (d *daemon) announce() {
 	if d.cfg.TLS.Dev != nil {
 		fmt.Fprintln(d.stderr, serve.TrustHint(d.cfg.TLS.Dev.Dir))
 	}
+	d.announceIssuer()
 	d.logger.Info("listening", d.addresses()...)
 	accepted := ""
 	if risks := d.guard.AcceptedRisks(); len(risks) > 0 {

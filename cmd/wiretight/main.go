@@ -45,6 +45,8 @@ Protect an API:   wiretight guard --upstream http://127.0.0.1:8000`,
 		configCommand(),
 		tokenCommand(),
 		revokeCommand(),
+		usersCommand(),
+		keysCommand(),
 		versionCommand(),
 	)
 	polish(root)

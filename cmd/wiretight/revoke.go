@@ -110,7 +110,7 @@ func revoke(ctx context.Context, cfg *config.Config, by named, req revokeRequest
 	if by != namedNothing {
 		id = storeID(cfg)
 	}
-	err := askStore(ctx, socketPath(cfg), id, "/revoke", req)
+	err := askStore(ctx, socketPath(cfg), id, "/revoke", req, nil)
 	if !errors.Is(err, errNotRunning) {
 		return err
 	}
@@ -123,17 +123,21 @@ func revoke(ctx context.Context, cfg *config.Config, by named, req revokeRequest
 		}
 	}
 	return withStore(ctx, cfg, func(s store.Store) error {
-		return revocation.Put(ctx, s, req.revocation(), time.Now(), retention(cfg))
+		return revocation.Put(ctx, s, req.revocation(), time.Now(), retention(cfg, cfg.Guard))
 	})
 }
 
 // retention is how long a revocation must be kept so that every token that it
-// concerns has expired, those of the embedded issuer included.
-func retention(cfg *config.Config) time.Duration {
-	if cfg.Issuer.Enabled {
-		return 0 // for ever: a session's tokens may be renewed for long
+// concerns has expired, and every session of the embedded issuer that it ends.
+// gc is what the guard runs with.
+func retention(cfg *config.Config, gc guard.Config) time.Duration {
+	if !cfg.Issuer.Enabled {
+		return guard.Retention(gc)
 	}
-	return guard.Retention(cfg.Guard)
+	if len(gc.Tokens.Issuers) > 0 && guard.Retention(gc) == 0 {
+		return 0
+	}
+	return max(guard.Retention(gc), cfg.Issuer.RefreshTTL+cfg.Issuer.AccessTTL+2*gc.Tokens.Leeway+time.Minute)
 }
 
 // stateFlags declares how the verbs that change state find it.

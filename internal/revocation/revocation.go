@@ -56,7 +56,8 @@ func Hash(kind Kind, value string) [32]byte {
 	return sha256.Sum256([]byte(string(kind) + "\x00" + value))
 }
 
-func key(kind Kind, sum [32]byte) string {
+// Key is where a revocation lies in the store.
+func Key(kind Kind, sum [32]byte) string {
 	return Prefix + string(kind) + "/" + hex.EncodeToString(sum[:])
 }
 
@@ -106,12 +107,12 @@ func Put(ctx context.Context, s store.Store, r Revocation, now time.Time, keep t
 	default:
 		return errors.New("name one of jti, sid, and sub (which a time may limit), or a time alone")
 	}
-	return put(ctx, s, key(kind, Hash(kind, value)), rec, now, keep)
+	return put(ctx, s, Key(kind, Hash(kind, value)), rec, now, keep)
 }
 
 // PutIdentity revokes one token by its identity.
 func PutIdentity(ctx context.Context, s store.Store, id [32]byte, now time.Time, keep time.Duration) error {
-	return put(ctx, s, key(Identity, id), record{}, now, keep)
+	return put(ctx, s, Key(Identity, id), record{}, now, keep)
 }
 
 // put writes a record, or widens the one that is there.
