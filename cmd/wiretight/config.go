@@ -56,7 +56,7 @@ func configSchemaCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:     "schema",
 		Short:   "Print the JSON Schema of the configuration file",
-		Long:    "Prints the JSON Schema (draft 2020-12) of the configuration file, for editors and other tools.",
+		Long:    "Prints the JSON Schema (draft 2020-12) of the configuration file, for editors\nand other tools.",
 		Example: "  wiretight config schema > wiretight.schema.json",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {

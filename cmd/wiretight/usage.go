@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -24,6 +25,7 @@ func polish(root *cobra.Command) {
 		describeCompletion(completion)
 	}
 	each(root, func(cmd *cobra.Command) {
+		cmd.Long = wrapped(cmd.Long)
 		if cmd.HasSubCommands() {
 			cmd.Args = onlyVerbs
 			if !cmd.Runnable() {
@@ -42,6 +44,20 @@ func each(cmd *cobra.Command, do func(*cobra.Command)) {
 	for _, c := range cmd.Commands() {
 		each(c, do)
 	}
+}
+
+// wrapped breaks what is wider than a terminal, paragraph by paragraph.
+func wrapped(text string) string {
+	paragraphs := strings.Split(text, "\n\n")
+	for i, p := range paragraphs {
+		for line := range strings.Lines(p) {
+			if utf8.RuneCountInString(strings.TrimSuffix(line, "\n")) > columns {
+				paragraphs[i] = strings.TrimSuffix(fill(p, ""), "\n")
+				break
+			}
+		}
+	}
+	return strings.Join(paragraphs, "\n\n")
 }
 
 func verbs(cmd *cobra.Command) (all []string) {
