@@ -20,6 +20,7 @@ import (
 	"math/big"
 	"net"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -61,9 +62,9 @@ type server struct {
 	Name string
 	// TLS changes the configuration of TLS.
 	TLS func(*tls.Config)
-	// Conn answers whole connections that are not plain HTTP in the place of
-	// crypto/tls.
-	Conn func(net.Conn)
+	// Hello sees the first record of each connection that is not plain HTTP, and
+	// takes the connection over by returning true. Others go to crypto/tls.
+	Hello func(c net.Conn, hello []byte) bool
 	// Token is the user's genuine token.
 	Token string
 }
@@ -115,18 +116,17 @@ func (s server) listen(t testing.TB, l net.Listener) {
 				return
 			}
 			conns.Go(func() {
-				p := &peeked{Conn: c, r: bufio.NewReader(c)}
+				p := &peeked{Conn: c, r: bufio.NewReaderSize(c, 32<<10)}
 				_ = c.SetReadDeadline(time.Now().Add(5 * time.Second))
-				first, err := p.r.Peek(1)
+				hello, err := p.firstRecord()
 				_ = c.SetReadDeadline(time.Time{})
 				switch {
 				case err != nil:
 					c.Close()
-				case first[0] >= 'A' && first[0] <= 'z' || s.Insecure:
+				case hello[0] >= 'A' && hello[0] <= 'z' || s.Insecure:
 					plain.put(p)
-				case s.Conn != nil:
-					defer c.Close()
-					s.Conn(p)
+				case s.Hello != nil && s.Hello(p, hello):
+					c.Close()
 				default:
 					secure.put(p)
 				}
@@ -335,7 +335,9 @@ func lookAt(t testing.TB, f *fixture, c scan.Check, before func()) (scan.Verdict
 			before()
 		}
 		v := run(ctx, target)
-		got = &v
+		kept := v
+		kept.Findings = slices.Clone(v.Findings) // the scan may sort its own
+		got = &kept
 		return v
 	}
 	r, err := scan.Run(t.Context(), f.Config, []scan.Check{c})
@@ -438,6 +440,19 @@ func describe(v scan.Verdict) string {
 type peeked struct {
 	net.Conn
 	r *bufio.Reader
+}
+
+// firstRecord looks at the first TLS record, or at one byte of all else.
+func (p *peeked) firstRecord() ([]byte, error) {
+	first, err := p.r.Peek(1)
+	if err != nil || first[0] != 0x16 {
+		return first, err
+	}
+	head, err := p.r.Peek(5)
+	if err != nil {
+		return nil, err
+	}
+	return p.r.Peek(5 + int(head[3])<<8 + int(head[4]))
 }
 
 func (p *peeked) Read(b []byte) (int, error) { return p.r.Read(b) }

@@ -25,6 +25,8 @@ var tlsEarlyData = tlsCheck("tls.early-data", func(t *scan.Target, s surveyed) s
 		return scan.Unsure("early data was taken, but no answer came to the request in it")
 	case !early.Unconfirmed:
 		return scan.Pass() // it waited for the end of the handshake
+	case early.Status == 404 || early.Status >= 500:
+		return scan.Unsure(fmt.Sprintf("%s in early data -> %d, which does not tell what an operation that needs a credential does: name one with --protected", s.early.what, early.Status))
 	}
 	text := fmt.Sprintf("the ticket allows %d bytes of early data; %s in early data -> %d, before the end of the handshake",
 		early.MaxSize, s.early.what, early.Status)
@@ -50,6 +52,9 @@ type earlyRequest struct {
 func newEarlyRequest(t *scan.Target) earlyRequest {
 	operation, credential, cookie := rootOperation(t), canaryToken(), ""
 	r := earlyRequest{what: "a made-up token"}
+	for _, o := range callable(t, 1) {
+		operation = o
+	}
 	if list := t.Protected(); len(list) > 0 && list[0].Method == "GET" {
 		operation, cookie = list[0].Operation, list[0].Cookie
 		if token, ok := t.Token(); ok && t.Loopback() {
@@ -60,7 +65,7 @@ func newEarlyRequest(t *scan.Target) earlyRequest {
 	if err != nil {
 		u = t.Base()
 	}
-	r.what = "GET " + u.Path + " with " + r.what
+	r.what = "GET " + u.RequestURI() + " with " + r.what
 	header := "Authorization: Bearer " + credential
 	if cookie != "" {
 		header = "Cookie: " + cookie + "=" + credential

@@ -119,6 +119,6 @@ func leakEvidence(t *scan.Target, r *scan.Response, why, header string) scan.Evi
 	address, _, _ = strings.Cut(address, "&access_token=")
 	return scan.Evidence{
 		Method: r.Method, URL: t.Mask(address), Text: t.Mask(heard(r.Method+" "+r.URL, r, nil) + "\n" + why),
-		Repeat: t.Mask(curl(r.Method, address, header)),
+		Repeat: curl(r.Method, t.Mask(address), header),
 	}
 }
