@@ -137,10 +137,12 @@ func (t *Target) template(raw string) string {
 }
 
 func (t *Target) describe(id string) catalog.Entry {
+	lookup := catalog.Lookup
 	if t.config.Catalog != nil {
-		if e, ok := t.config.Catalog(id); ok {
-			return e
-		}
+		lookup = t.config.Catalog
 	}
-	return catalog.Entry{ID: id, Title: id, Severity: catalog.Info}
+	if e, ok := lookup(id); ok {
+		return e
+	}
+	return catalog.Entry{ID: id, Title: id, Severity: catalog.High} // a mistake of ours must not look harmless
 }

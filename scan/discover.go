@@ -45,6 +45,7 @@ type surface struct {
 	// fault says why the credentials that the user gave are of no use. A scan
 	// that could not do what it was asked for is not complete.
 	fault string
+	large sync.Mutex
 }
 
 // Spec is the API's description. Nil: none was found.
@@ -181,9 +182,18 @@ func (t *Target) findSpec(ctx context.Context) *Spec {
 }
 
 func (t *Target) specAt(ctx context.Context, at string) (*Spec, error) {
-	res, err := t.fetch(ctx, at, maxSpec+1)
+	res, err := t.fetch(ctx, at, maxBody)
 	if err != nil {
 		return nil, err
+	}
+	if res.Status == http.StatusOK {
+		t.surface.large.Lock() // one at a time: they cost memory
+		defer t.surface.large.Unlock()
+	}
+	if head := res.Body[:min(len(res.Body), 4<<10)]; res.Truncated && (bytes.Contains(head, []byte("openapi")) || bytes.Contains(head, []byte("swagger"))) {
+		if res, err = t.fetch(ctx, at, maxSpec+1); err != nil {
+			return nil, err
+		}
 	}
 	if res.Status != http.StatusOK {
 		return nil, fmt.Errorf("%s answers %d", at, res.Status)

@@ -57,8 +57,8 @@ func (t *Target) loginURL() string {
 		return ""
 	}
 	for _, s := range spec.Schemes {
-		if s.Password && s.TokenURL != "" {
-			return t.near(spec.URL, s.TokenURL)
+		if at := t.near(spec.URL, s.TokenURL); s.Password && s.TokenURL != "" && at != "" {
+			return at
 		}
 	}
 	return t.specURL(loginPath)
@@ -305,8 +305,8 @@ func (t *Target) refreshURL() string {
 	}
 	if spec := t.surface.spec; spec != nil {
 		for _, s := range spec.Schemes {
-			if s.RefreshURL != "" {
-				return t.near(spec.URL, s.RefreshURL)
+			if at := t.near(spec.URL, s.RefreshURL); s.RefreshURL != "" && at != "" {
+				return at
 			}
 		}
 		if strings.Contains(t.config.LoginData, "grant_type") {

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"net/url"
 	"regexp"
 	"slices"
@@ -18,6 +19,8 @@ import (
 const (
 	maxSpec       = 8 << 20
 	maxOperations = 2000
+	maxMembers    = 20_000
+	maxElements   = 1000
 	maxRefs       = 8
 )
 
@@ -39,8 +42,8 @@ func ParseSpec(name string, data []byte, origin *url.URL) (*Spec, error) {
 			return nil, err
 		}
 	}
-	var root rawObject
-	if err := json.Unmarshal(text, &root); err != nil {
+	root, err := readMembers(text)
+	if err != nil {
 		return nil, fmt.Errorf("read the API description: %w", err)
 	}
 	version := cmp.Or(str(root["openapi"]), str(root["swagger"]))
@@ -51,6 +54,59 @@ func ParseSpec(name string, data []byte, origin *url.URL) (*Spec, error) {
 	r := &specReader{root: root, spec: s, origin: origin}
 	r.read()
 	return s, nil
+}
+
+// readMembers reads one JSON object without what is in its members. Nothing may
+// follow it.
+func readMembers(text []byte) (rawObject, error) {
+	d := json.NewDecoder(bytes.NewReader(text))
+	if t, err := d.Token(); err != nil {
+		return nil, err
+	} else if t != json.Delim('{') {
+		return nil, errors.New("an object was expected")
+	}
+	o := rawObject{}
+	for d.More() {
+		key, err := d.Token()
+		if err != nil {
+			return nil, err
+		}
+		var value json.RawMessage
+		if err := d.Decode(&value); err != nil {
+			return nil, err
+		}
+		if len(o) >= maxMembers {
+			return nil, fmt.Errorf("an object has over %d members", maxMembers)
+		}
+		name, _ := key.(string)
+		o[name] = value
+	}
+	if _, err := d.Token(); err != nil {
+		return nil, err
+	}
+	if _, err := d.Token(); !errors.Is(err, io.EOF) {
+		return nil, errors.New("something follows the end of the object")
+	}
+	return o, nil
+}
+
+// readElements reads the first elements of a JSON array.
+func readElements(text []byte) ([]json.RawMessage, error) {
+	d := json.NewDecoder(bytes.NewReader(text))
+	if t, err := d.Token(); err != nil {
+		return nil, err
+	} else if t != json.Delim('[') {
+		return nil, errors.New("an array was expected")
+	}
+	var l []json.RawMessage
+	for d.More() && len(l) < maxElements {
+		var value json.RawMessage
+		if err := d.Decode(&value); err != nil {
+			return l, err
+		}
+		l = append(l, value)
+	}
+	return l, nil
 }
 
 type specReader struct {
@@ -86,8 +142,8 @@ func (r *specReader) object(raw json.RawMessage) rawObject {
 		if len(raw) == 0 {
 			return nil
 		}
-		var o rawObject
-		if err := json.Unmarshal(raw, &o); err != nil {
+		o, err := readMembers(raw)
+		if err != nil {
 			r.bad++
 			return nil
 		}
@@ -117,8 +173,8 @@ func (r *specReader) lookup(path []string) json.RawMessage {
 		if i == len(path)-1 || raw == nil || i > maxShapeDepth {
 			return raw
 		}
-		at = nil
-		if json.Unmarshal(raw, &at) != nil {
+		var err error
+		if at, err = readMembers(raw); err != nil {
 			return nil
 		}
 	}
@@ -126,8 +182,11 @@ func (r *specReader) lookup(path []string) json.RawMessage {
 }
 
 func (r *specReader) list(raw json.RawMessage) []json.RawMessage {
-	var l []json.RawMessage
-	if len(raw) > 0 && json.Unmarshal(raw, &l) != nil {
+	if len(raw) == 0 {
+		return nil
+	}
+	l, err := readElements(raw)
+	if err != nil {
 		r.bad++
 	}
 	return l
@@ -323,12 +382,10 @@ func typeOf(schema rawObject) string {
 	if s := str(schema["type"]); s != "" {
 		return s
 	}
-	var list []string
-	if json.Unmarshal(schema["type"], &list) == nil {
-		for _, s := range list {
-			if s != "null" {
-				return s
-			}
+	list, _ := readElements(schema["type"])
+	for _, raw := range list {
+		if s := str(raw); s != "null" {
+			return s
 		}
 	}
 	return ""

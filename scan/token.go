@@ -73,7 +73,14 @@ func readObject(part string) (map[string]any, bool) {
 	return decodeObject(text)
 }
 
+// maxObject bounds the texts that are read whole: a tree takes many times the
+// text's memory.
+const maxObject = 256 << 10
+
 func decodeObject(text []byte) (map[string]any, bool) {
+	if len(text) > maxObject {
+		return nil, false
+	}
 	d := json.NewDecoder(bytes.NewReader(text))
 	d.UseNumber()
 	var o map[string]any

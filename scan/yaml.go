@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"regexp"
 	"strings"
 
 	"go.yaml.in/yaml/v4"
@@ -13,15 +14,32 @@ import (
 )
 
 const (
-	maxYAML      = 2 << 20 // its nodes take some fifty times the text
+	maxYAML      = 2 << 20
+	maxYAMLMarks = 100_000 // each may begin a node, and a node takes half a KiB
 	maxYAMLDepth = 64
 )
+
+// described is how the YAML of a description begins a line.
+var described = regexp.MustCompile(`(?m)^["']?(openapi|swagger)["']?[ \t]*:`)
 
 // yamlToJSON writes the first document of a YAML text as JSON. Aliases are
 // written out, as long as the result is within the bounds of a description.
 func yamlToJSON(data []byte) ([]byte, error) {
 	if len(data) > maxYAML {
 		return nil, fmt.Errorf("the API description is YAML of over %d MiB; convert it to JSON", maxYAML>>20)
+	}
+	if !described.Match(data) {
+		return nil, errors.New("the document is no API description: no line begins with openapi: or swagger:")
+	}
+	marks := 0
+	for _, c := range data {
+		switch c {
+		case '{', '[', ',', '\n':
+			marks++
+		}
+	}
+	if marks > maxYAMLMarks {
+		return nil, errors.New("the API description is YAML of too many values; convert it to JSON")
 	}
 	loader, err := yaml.NewLoader(bytes.NewReader(data), yaml.WithPlugin(loaderlimits.New(loaderlimits.DepthValue(maxYAMLDepth))))
 	if err != nil {

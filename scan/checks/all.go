@@ -1,0 +1,15 @@
+package checks
+
+import (
+	"slices"
+
+	"github.com/wiretight/wiretight/scan"
+)
+
+// All lists every check. The checks that may end a session or use something up
+// say so themselves; the order here is that of reports and pages.
+func All() []scan.Check {
+	return slices.Concat(
+		transportChecks(), tlsChecks(), hostChecks(), jwksChecks(),
+	)
+}

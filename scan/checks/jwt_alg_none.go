@@ -1,0 +1,17 @@
+package checks
+
+import (
+	"context"
+
+	"github.com/wiretight/wiretight/internal/catalog"
+	"github.com/wiretight/wiretight/scan"
+)
+
+// jwtAlgNone finds services that take unsigned tokens, with alg none in any
+// letter case, absent or of another type, the payload altered or not.
+var jwtAlgNone = scan.Check{
+	ID: "jwt.alg-none", Needs: catalog.NeedsToken, After: []string{"jwt.signature-unverified", "jwt.null-signature"},
+	Run: func(ctx context.Context, t *scan.Target) scan.Verdict {
+		return throwAll(ctx, t, known(t), nil, "alg-none")
+	},
+}

@@ -1,0 +1,78 @@
+package checks
+
+import (
+	"context"
+
+	"github.com/wiretight/wiretight/internal/catalog"
+	"github.com/wiretight/wiretight/scan"
+)
+
+// jwtSignatureUnverified finds services to which the signature does not matter.
+// It comes first: such a service takes nearly every other forged token as well.
+var jwtSignatureUnverified = scan.Check{
+	ID: "jwt.signature-unverified", Needs: catalog.NeedsToken,
+	Run: func(ctx context.Context, t *scan.Target) scan.Verdict {
+		if _, why := readable(t); why != "" {
+			return scan.Skip(why)
+		}
+		found, err := carefree(ctx, t)
+		if err != nil {
+			return scan.Unsure("the operations could not be asked: " + err.Error())
+		}
+		if len(found) > 0 {
+			return scan.Find(found...)
+		}
+		return throwAll(ctx, t, known(t), nil, "signature")
+	},
+}
+
+// maxCarefree is how many operations are looked at that the oracle could not use.
+const maxCarefree = 6
+
+// carefree finds operations that demand a credential, and answer one with a random
+// signature, or even garbage, as the genuine one. The oracle has no use for such
+// operations, so the baselines themselves are the proof.
+func carefree(ctx context.Context, t *scan.Target) ([]scan.Evidence, error) {
+	var found []scan.Evidence
+	looked := 0
+	for _, o := range callable(t, len(t.Operations())) {
+		if !o.Secured && len(t.Protected()) > 0 {
+			continue
+		}
+		if looked++; looked > maxCarefree {
+			break
+		}
+		p, err := t.Baseline(ctx, o)
+		if err != nil {
+			return found, err
+		}
+		if e, ok := careless(t, p); ok {
+			found = append(found, e)
+		}
+	}
+	return found, nil
+}
+
+// careless reads the baselines of an operation that is not eligible.
+func careless(t *scan.Target, p scan.Protected) (scan.Evidence, bool) {
+	if p.Eligible || !p.Bv.OK() || !p.Bv2.OK() || p.Br == nil || p.Br.Class != p.Bv.Class || p.Bv.Class != p.Bv2.Class {
+		return scan.Evidence{}, false
+	}
+	if p.B0 == nil || p.B0.Class == p.Bv.Class || p.B0.Status >= 500 || p.B0.Status == 429 {
+		return scan.Evidence{}, false
+	}
+	text := "The genuine token under a random signature is answered as the genuine one.\n"
+	if p.Bg != nil && p.Bg.Class == p.Bv.Class {
+		text = "Any text is taken for a token: what stands behind Bearer is not looked at.\n"
+	}
+	for _, line := range []struct {
+		what string
+		r    *scan.Response
+	}{{"no credential", p.B0}, {"garbage", p.Bg}, {"random signature", p.Br}, {"genuine token", p.Bv}, {"genuine token afterwards", p.Bv2}} {
+		text += "  " + line.what + ": " + t.Summary(line.r) + "\n"
+	}
+	return scan.Evidence{
+		Method: p.Method, URL: p.URL, Text: t.Mask(text),
+		Repeat: curl(p.Method, p.URL, `-H "Authorization: Bearer ${TOKEN%.*}.d2lyZXRpZ2h0"`),
+	}, true
+}
