@@ -62,7 +62,7 @@ func (d *daemon) control() http.Handler {
 			http.Error(w, err.Error(), http.StatusBadRequest)
 			return
 		}
-		if err := revocation.Put(r.Context(), d.store, req.revocation(), time.Now(), retention(d.current(), d.gc)); err != nil {
+		if err := revocation.Put(r.Context(), d.store, req.revocation(), time.Now(), retention(d.inForce())); err != nil {
 			http.Error(w, err.Error(), http.StatusServiceUnavailable)
 			return
 		}
@@ -116,7 +116,7 @@ func askStore(ctx context.Context, socket, id, path string, body, out any) error
 		req.Header.Set(storeHeader, id)
 	}
 	res, err := client.Do(req)
-	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ECONNREFUSED) {
+	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTDIR) || errors.Is(err, syscall.ECONNREFUSED) {
 		return errNotRunning
 	}
 	if err != nil {

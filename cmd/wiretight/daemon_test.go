@@ -62,6 +62,15 @@ func TestReadyInTime(t *testing.T) {
 
 func TestTermLetsRequestsEnd(t *testing.T) {
 	t.Parallel()
+	for _, h2 := range []bool{false, true} {
+		t.Run(fmt.Sprintf("HTTP/2 %v", h2), func(t *testing.T) {
+			t.Parallel()
+			termLetsRequestsEnd(t, h2)
+		})
+	}
+}
+
+func termLetsRequestsEnd(t *testing.T, h2 bool) {
 	b := newBed(t)
 	entered, release := make(chan struct{}), make(chan struct{})
 	b.handle = func(w http.ResponseWriter, _ *http.Request) {
@@ -71,6 +80,7 @@ func TestTermLetsRequestsEnd(t *testing.T) {
 	}
 	b.config("")
 	g := b.start("-c", "wiretight.yaml")
+	g.client.Transport.(*http.Transport).ForceAttemptHTTP2 = h2
 	type reply struct {
 		status int
 		body   string
@@ -119,9 +129,10 @@ type load struct {
 
 func (g *instance) load(clients int, raw string) *load {
 	l := &load{stop: make(chan struct{})}
-	for range clients {
+	for i := range clients {
 		c := g.newClient()
 		tr := c.Transport.(*http.Transport)
+		tr.ForceAttemptHTTP2 = i%2 == 1
 		dial := tr.DialContext
 		tr.DialContext = func(ctx context.Context, network, addr string) (net.Conn, error) {
 			l.dialed.Add(1)

@@ -150,7 +150,7 @@ type daemon struct {
 	closers  []func()
 	hup      <-chan os.Signal
 	draining atomic.Bool // the shutdown has begun
-	mu       sync.Mutex  // guards cfg
+	mu       sync.Mutex  // guards cfg and gc
 }
 
 func (d *daemon) start(ctx context.Context) error {
@@ -193,7 +193,7 @@ func (d *daemon) listen(ctx context.Context) error {
 		h := admin.Handler(d.guard, d.registry, d.certs.NotAfter, d.draining.Load)
 		listeners = append(listeners, serve.Listener{Name: "admin", Addr: d.cfg.Admin, Handler: h, Last: true})
 	}
-	socket, err := adminSocket(d.cfg)
+	socket, err := d.controlSocket(ctx)
 	if err != nil {
 		return err
 	}
@@ -216,8 +216,10 @@ func (d *daemon) settlePort() error {
 	if d.gc.RedirectPort != 0 || d.cfg.Plaintext == "" {
 		return nil
 	}
-	d.gc.RedirectPort = d.securePort()
-	return d.guard.Reload(d.gc)
+	gc := d.gc
+	gc.RedirectPort = d.securePort()
+	d.replace(d.cfg, gc)
+	return d.guard.Reload(gc)
 }
 
 // securePort is the port of the TLS listener; zero if it has none.

@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"net"
+	"os"
 	"os/exec"
 	"strings"
 	"sync"
@@ -178,4 +179,38 @@ func TestTwoGuardsShareAStore(t *testing.T) {
 	}
 	g.stop()
 	h.stop()
+}
+
+// TestGuardsInOnePlace holds that a shared store needs no socket of one's own.
+func TestGuardsInOnePlace(t *testing.T) {
+	t.Parallel()
+	b, r := newBed(t), newRedis(t)
+	r.start()
+	b.config(redisRoutes + "store: " + r.url())
+	first, second := b.start("-c", "wiretight.yaml"), b.start("-c", "wiretight.yaml")
+	second.says("there is no control socket")
+	raw := b.mint(map[string]any{"jti": "j"})
+	first.want(200, "/", raw)
+	second.want(200, "/", raw)
+	b.revoke("--jti", "j", "-c", "wiretight.yaml")
+	second.refusedWithin(time.Second, raw)
+	first.refusedWithin(time.Second, raw)
+	second.stop()
+	b.revoke("--jti", "k", "-c", "wiretight.yaml") // the socket is still the first one's
+	first.stop()
+
+	b.write("no-directory", nil)
+	if err := os.RemoveAll(b.path("wiretight-data")); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Rename(b.path("no-directory"), b.path("wiretight-data")); err != nil {
+		t.Fatal(err)
+	}
+	g := b.start("-c", "wiretight.yaml")
+	g.says("there is no control socket")
+	raw = b.mint(map[string]any{"jti": "l"})
+	g.want(200, "/", raw)
+	b.revoke("--jti", "l", "-c", "wiretight.yaml")
+	g.refusedWithin(time.Second, raw)
+	g.stop()
 }

@@ -3,6 +3,7 @@ package main
 import (
 	"strings"
 
+	"github.com/wiretight/wiretight/guard"
 	"github.com/wiretight/wiretight/internal/config"
 )
 
@@ -11,6 +12,19 @@ func (d *daemon) current() *config.Config {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	return d.cfg
+}
+
+// inForce is the configuration in force, and what the guard was given of it.
+func (d *daemon) inForce() (*config.Config, guard.Config) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.cfg, d.gc
+}
+
+func (d *daemon) replace(cfg *config.Config, gc guard.Config) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.cfg, d.gc = cfg, gc
 }
 
 // reload reads configuration and files anew. Whatever is wrong with them is
@@ -45,9 +59,7 @@ func (d *daemon) reload() {
 	for _, w := range cfg.Warnings {
 		d.logger.Warn(w)
 	}
-	d.mu.Lock()
-	d.cfg, d.gc = cfg, gc
-	d.mu.Unlock()
+	d.replace(cfg, gc)
 	d.logger.Info("configuration reloaded")
 }
 

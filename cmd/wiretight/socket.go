@@ -1,12 +1,15 @@
 package main
 
 import (
+	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
+	"net"
 	"os"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"github.com/wiretight/wiretight/internal/config"
 )
@@ -27,6 +30,34 @@ func adminSocket(cfg *config.Config) (string, error) {
 		return "", fmt.Errorf("make data directory: %w", err)
 	}
 	return socket, nil
+}
+
+// controlSocket is where this guard lets itself be reached, or empty. A guard
+// with a shared store can do without: the other verbs then write the store. So
+// several of them may stand in one directory, or in one that is read-only.
+func (d *daemon) controlSocket(ctx context.Context) (string, error) {
+	socket, err := adminSocket(d.cfg)
+	if !shared(d.cfg) {
+		return socket, err
+	}
+	if err == nil {
+		var dialer net.Dialer
+		ctx, cancel := context.WithTimeout(ctx, time.Second)
+		defer cancel()
+		var c net.Conn
+		if c, err = dialer.DialContext(ctx, "unix", socket); err != nil {
+			return socket, nil // nobody answers there
+		}
+		_ = c.Close()
+		err = fmt.Errorf("another process answers at %q", socket)
+	}
+	d.logger.Warn("there is no control socket; other commands write the store themselves", "error", err)
+	return "", nil
+}
+
+// shared tells whether other processes can use the store at the same time.
+func shared(cfg *config.Config) bool {
+	return strings.HasPrefix(cfg.Store, "redis://") || strings.HasPrefix(cfg.Store, "rediss://")
 }
 
 func socketPath(cfg *config.Config) string {
