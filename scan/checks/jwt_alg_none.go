@@ -12,6 +12,6 @@ import (
 var jwtAlgNone = scan.Check{
 	ID: "jwt.alg-none", Needs: catalog.NeedsToken, After: []string{"jwt.signature-unverified", "jwt.null-signature"},
 	Run: func(ctx context.Context, t *scan.Target) scan.Verdict {
-		return throwAll(ctx, t, known(t), nil, "alg-none")
+		return throwAll(ctx, t, knownMaterial(t), nil, "alg-none")
 	},
 }

@@ -42,5 +42,5 @@ func otherAudience(ctx context.Context, t *scan.Target, token, other scan.Token)
 			return scan.Unsure("the token of --other-token has no aud")
 		}
 	}
-	return foreign(ctx, t, fmt.Sprintf("The token of --other-token, which is for %q", other.Audience), other)
+	return foreignToken(ctx, t, fmt.Sprintf("The token of --other-token, which is for %q", other.Audience), other)
 }

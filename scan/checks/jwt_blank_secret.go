@@ -12,6 +12,6 @@ import (
 var jwtBlankSecret = scan.Check{
 	ID: "jwt.blank-secret", Needs: catalog.NeedsToken, After: []string{"jwt.signature-unverified"},
 	Run: func(ctx context.Context, t *scan.Target) scan.Verdict {
-		return throwAll(ctx, t, known(t), nil, "blank-secret")
+		return throwAll(ctx, t, knownMaterial(t), nil, "blank-secret")
 	},
 }

@@ -13,7 +13,7 @@ import (
 var jwtEmbeddedKey = scan.Check{
 	ID: "jwt.embedded-key", Needs: catalog.NeedsToken, After: []string{"jwt.signature-unverified"},
 	Run: func(ctx context.Context, t *scan.Target) scan.Verdict {
-		m := known(t)
+		m := knownMaterial(t)
 		listening := ""
 		if c, err := t.Callback(); err == nil {
 			m.CallbackURL = c.Trap().URL()

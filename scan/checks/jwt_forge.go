@@ -27,8 +27,8 @@ func hmacToken(secret string, header, claims map[string]any) (string, error) {
 	return text + "." + base64.RawURLEncoding.EncodeToString(mac.Sum(nil)), nil
 }
 
-// fresh is the token's claims, issued now and good for five minutes.
-func fresh(token scan.Token, now time.Time) map[string]any {
+// freshClaims is the token's claims, issued now and good for five minutes.
+func freshClaims(token scan.Token, now time.Time) map[string]any {
 	claims := maps.Clone(token.Claims)
 	claims["exp"], claims["iat"] = now.Add(5*time.Minute).Unix(), now.Unix()
 	for name, value := range map[string]any{"nbf": now.Unix(), "jti": scan.Random(16)} {

@@ -27,12 +27,12 @@ var jwtIssuerUnchecked = scan.Check{
 		if !other.JWT || other.Issuer == "" || other.Issuer == token.Issuer {
 			return scan.Skip("needs the signing secret, with --secret, or with --other-token a token of another issuer")
 		}
-		return foreign(ctx, t, "The token of --other-token, whose iss is "+clip(other.Issuer), other)
+		return foreignToken(ctx, t, "The token of --other-token, whose iss is "+clip(other.Issuer), other)
 	},
 }
 
-// foreign sends a genuine token that is not meant for the target.
-func foreign(ctx context.Context, t *scan.Target, title string, other scan.Token) scan.Verdict {
+// foreignToken sends a genuine token that is not meant for the target.
+func foreignToken(ctx context.Context, t *scan.Target, title string, other scan.Token) scan.Verdict {
 	if end := other.Expiry; !end.IsZero() && end.Before(clock(t)) {
 		return scan.Unsure("the token of --other-token has expired: its refusal would say nothing")
 	}

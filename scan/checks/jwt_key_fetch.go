@@ -60,9 +60,9 @@ func attended(ctx context.Context, t *scan.Target) (p scan.Protected, why string
 
 // layBaits sends each token with a trap of its own.
 func layBaits(ctx context.Context, t *scan.Target, c *scan.Callback, at scan.Protected) ([]*urlBait, error) {
-	m := known(t)
+	m := knownMaterial(t)
 	m.CallbackURL = c.Trap().URL()
-	forged, err := forge(m, "key-url")
+	forged, err := forgeTokens(m, "key-url")
 	if err != nil {
 		return nil, err
 	}
@@ -70,7 +70,7 @@ func layBaits(ctx context.Context, t *scan.Target, c *scan.Callback, at scan.Pro
 	for i := range forged {
 		trap := c.Trap()
 		m.CallbackURL = trap.URL()
-		again, err := forge(m, "key-url")
+		again, err := forgeTokens(m, "key-url")
 		if err != nil {
 			return nil, err
 		}

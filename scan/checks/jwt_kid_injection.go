@@ -18,7 +18,7 @@ import (
 var jwtKidInjection = scan.Check{
 	ID: "jwt.kid-injection", Needs: catalog.NeedsToken, After: []string{"jwt.signature-unverified", "jwt.blank-secret"},
 	Run: func(ctx context.Context, t *scan.Target) scan.Verdict {
-		forged, err := forge(known(t), "kid-injection")
+		forged, err := forgeTokens(knownMaterial(t), "kid-injection")
 		if err != nil {
 			return scan.Skip("the token is no JWT that could be forged: " + err.Error())
 		}
@@ -82,8 +82,8 @@ func withKid(t *scan.Target, kid string) (string, error) {
 	return hmacToken(scan.Random(32), map[string]any{"alg": "HS256", "typ": "JWT", "kid": kid}, token.Claims)
 }
 
-// slow is how long a command delays, less what clocks differ.
-const slow = 4 * time.Second
+// commandDelay is how long a command delays, less what clocks differ.
+const commandDelay = 4 * time.Second
 
 // delayed sends kids that are commands, each twice with a harmless one in between,
 // and looks at the time.
@@ -107,7 +107,7 @@ func (w *thrower) delayed(ctx context.Context, forged []attack.Forged) ([]scan.E
 				return nil, err
 			}
 			times = append(times, d.Round(10*time.Millisecond).String())
-			if late = (d >= slow) == (token == f.Token); !late {
+			if late = (d >= commandDelay) == (token == f.Token); !late {
 				break
 			}
 		}

@@ -3,6 +3,7 @@ package checks
 import (
 	"context"
 	"regexp"
+	"strconv"
 	"time"
 
 	"github.com/wiretight/wiretight/internal/catalog"
@@ -58,9 +59,9 @@ func notAccess(token scan.Token) string {
 func lasting(d time.Duration) string {
 	switch {
 	case d >= 48*time.Hour:
-		return itoa(int(d/(24*time.Hour))) + " days"
+		return strconv.Itoa(int(d/(24*time.Hour))) + " days"
 	case d >= 2*time.Hour:
-		return itoa(int(d/time.Hour)) + " hours"
+		return strconv.Itoa(int(d/time.Hour)) + " hours"
 	}
-	return itoa(int(d/time.Minute)) + " minutes"
+	return strconv.Itoa(int(d/time.Minute)) + " minutes"
 }

@@ -24,11 +24,11 @@ type identifier struct {
 // enoughBits is how much of an identifier must be unpredictable.
 const enoughBits = 64
 
-var uuid = regexp.MustCompile(`(?i)^[0-9a-f]{8}-?[0-9a-f]{4}-?([0-9a-f])[0-9a-f]{3}-?[0-9a-f]{4}-?[0-9a-f]{12}$`)
+var uuidForm = regexp.MustCompile(`(?i)^[0-9a-f]{8}-?[0-9a-f]{4}-?([0-9a-f])[0-9a-f]{3}-?[0-9a-f]{4}-?[0-9a-f]{12}$`)
 
-// pattern says by what the next identifier can be told from these. Empty: by
+// idPattern says by what the next identifier can be told from these. Empty: by
 // nothing that shows. The order of ids is that in which they were made.
-func pattern(ids []identifier) string {
+func idPattern(ids []identifier) string {
 	seen := map[string]bool{}
 	for _, id := range ids {
 		if seen[id.text] {
@@ -51,7 +51,7 @@ func pattern(ids []identifier) string {
 // Version 7 has 74 random bits beside the time.
 func timeUUID(ids []identifier) string {
 	for _, id := range ids {
-		m := uuid.FindStringSubmatch(id.text)
+		m := uuidForm.FindStringSubmatch(id.text)
 		if m == nil || !strings.Contains("126", m[1]) {
 			return ""
 		}
@@ -62,13 +62,13 @@ func timeUUID(ids []identifier) string {
 // arithmetic finds numbers, perhaps after a fixed text, that grow by the same or
 // by small steps.
 func arithmetic(ids []identifier) string {
-	prefix := shared(ids, func(s string) string { return s })
+	prefix := sharedStart(ids, func(s string) string { return s })
 	for len(prefix) > 0 && isDigit(prefix[len(prefix)-1]) {
 		prefix = prefix[:len(prefix)-1]
 	}
 	for _, base := range []int{10, 16} {
-		if steps := steps(ids, prefix, base); steps != "" {
-			return steps
+		if why := idSteps(ids, prefix, base); why != "" {
+			return why
 		}
 	}
 	return ""
@@ -78,8 +78,8 @@ func isDigit(c byte) bool {
 	return '0' <= c && c <= '9' || 'a' <= c && c <= 'f' || 'A' <= c && c <= 'F'
 }
 
-// steps looks at the differences of the numbers after prefix.
-func steps(ids []identifier, prefix string, base int) string {
+// idSteps looks at the differences of the numbers after prefix.
+func idSteps(ids []identifier, prefix string, base int) string {
 	var last, step *big.Int
 	same, small := true, true
 	for _, id := range ids {
@@ -115,10 +115,10 @@ func steps(ids []identifier, prefix string, base int) string {
 func clockwork(ids []identifier) string {
 	for name, unit := range map[string]float64{"seconds": 1, "milliseconds": 1e3, "microseconds": 1e6, "nanoseconds": 1e9} {
 		for _, base := range []int{10, 16} {
-			if all(ids, func(id identifier) bool {
+			if everyID(ids, func(id identifier) bool {
 				n, err := strconv.ParseUint(id.text, base, 64)
 				at := float64(n) / unit
-				return err == nil && at >= seconds(id.began)-2 && at <= seconds(id.ended)+2
+				return err == nil && at >= unixSeconds(id.began)-2 && at <= unixSeconds(id.ended)+2
 			}) {
 				return "they are the time of the login in " + name
 			}
@@ -127,7 +127,7 @@ func clockwork(ids []identifier) string {
 	return ""
 }
 
-func seconds(t time.Time) float64 { return float64(t.UnixNano()) / 1e9 }
+func unixSeconds(t time.Time) float64 { return float64(t.UnixNano()) / 1e9 }
 
 // hashed finds hashes of small numbers and of the time, which look random and are
 // not.
@@ -156,13 +156,13 @@ func hashed(ids []identifier) string {
 	for s := ids[0].began.Unix() - 2; s <= ids[len(ids)-1].ended.Unix()+2 && len(table) < 2*numbers; s++ {
 		table[sum(strconv.FormatInt(s, 10))] = true
 	}
-	if all(ids, func(id identifier) bool { return table[strings.ToLower(id.text)] }) {
+	if everyID(ids, func(id identifier) bool { return table[strings.ToLower(id.text)] }) {
 		return "they are hashes of small numbers or of the time"
 	}
 	return ""
 }
 
-func all(ids []identifier, is func(identifier) bool) bool {
+func everyID(ids []identifier, is func(identifier) bool) bool {
 	for _, id := range ids {
 		if !is(id) {
 			return false
@@ -174,8 +174,8 @@ func all(ids []identifier, is func(identifier) bool) bool {
 // unpredictable is an upper bound of the random bits: those places, counted from
 // the nearer end, which are not the same in all, times the bits of the alphabet.
 func unpredictable(ids []identifier) int {
-	prefix := shared(ids, func(s string) string { return s })
-	suffix := shared(ids, reverse)
+	prefix := sharedStart(ids, func(s string) string { return s })
+	suffix := sharedStart(ids, reversed)
 	longest, alphabet := 0, map[byte]bool{}
 	for _, id := range ids {
 		rest := id.text
@@ -187,26 +187,26 @@ func unpredictable(ids []identifier) int {
 			alphabet[rest[i]] = true
 		}
 	}
-	return int(float64(longest-fixed(ids, len(prefix), len(suffix))) * math.Log2(float64(size(alphabet))))
+	return int(float64(longest-fixedPlaces(ids, len(prefix), len(suffix))) * math.Log2(float64(alphabetSize(alphabet))))
 }
 
-// fixed counts the places between prefix and suffix that are the same in all, as
+// fixedPlaces counts the places between prefix and suffix that are the same in all, as
 // dashes are, where all are of one length.
-func fixed(ids []identifier, prefix, suffix int) int {
+func fixedPlaces(ids []identifier, prefix, suffix int) int {
 	first, n := ids[0].text, 0
-	if !all(ids, func(id identifier) bool { return len(id.text) == len(first) }) {
+	if !everyID(ids, func(id identifier) bool { return len(id.text) == len(first) }) {
 		return 0
 	}
 	for i := prefix; i < len(first)-suffix; i++ {
-		if all(ids, func(id identifier) bool { return id.text[i] == first[i] }) {
+		if everyID(ids, func(id identifier) bool { return id.text[i] == first[i] }) {
 			n++
 		}
 	}
 	return n
 }
 
-// size is that of the smallest usual alphabet that has all of the characters.
-func size(seen map[byte]bool) int {
+// alphabetSize is that of the smallest usual alphabet that has all of the characters.
+func alphabetSize(seen map[byte]bool) int {
 	digits, hexa, lower, upper := true, true, true, true
 	for c := range seen {
 		if c == '-' || c == '_' {
@@ -228,8 +228,8 @@ func size(seen map[byte]bool) int {
 	return 64
 }
 
-// shared is what all begin with, after each was turned.
-func shared(ids []identifier, turn func(string) string) string {
+// sharedStart is what all begin with, after each was turned.
+func sharedStart(ids []identifier, turn func(string) string) string {
 	prefix := turn(ids[0].text)
 	for _, id := range ids[1:] {
 		s, n := turn(id.text), 0
@@ -241,7 +241,7 @@ func shared(ids []identifier, turn func(string) string) string {
 	return prefix
 }
 
-func reverse(s string) string {
+func reversed(s string) string {
 	b := []byte(s)
 	for i, j := 0, len(b)-1; i < j; i, j = i+1, j-1 {
 		b[i], b[j] = b[j], b[i]

@@ -29,10 +29,10 @@ var jwtPredictableID = scan.Check{
 				continue
 			}
 			looked++
-			if why := pattern(ids); why != "" {
+			if why := idPattern(ids); why != "" {
 				found = append(found, scan.Evidence{
 					Method: "POST", URL: t.LoginURL(), Key: name, Repeat: "curl -si " + shellQuote(t.LoginURL()) + " --data \"$LOGIN\"",
-					Text: t.Mask(fmt.Sprintf("%s of %d logins: %s.\n%s", name, len(ids), why, sample(ids))),
+					Text: t.Mask(fmt.Sprintf("%s of %d logins: %s.\n%s", name, len(ids), why, sampleIDs(ids))),
 				})
 			}
 		}
@@ -48,7 +48,7 @@ var jwtPredictableID = scan.Check{
 
 // identifiers are the values of a claim, one for each login. whole says that every
 // token has it.
-func identifiers(logins []login, name string) (ids []identifier, whole bool) {
+func identifiers(logins []timedLogin, name string) (ids []identifier, whole bool) {
 	for _, l := range logins {
 		token := scan.ReadToken(string(l.Access.Reveal()))
 		v := token.Claims[name]
@@ -64,8 +64,8 @@ func identifiers(logins []login, name string) (ids []identifier, whole bool) {
 	return ids, len(ids) > 1
 }
 
-// sample shows a few identifiers, no more of each than shows the pattern.
-func sample(ids []identifier) string {
+// sampleIDs shows a few identifiers, no more of each than shows the pattern.
+func sampleIDs(ids []identifier) string {
 	var lines []string
 	for _, id := range ids[:min(4, len(ids))] {
 		text := id.text

@@ -17,7 +17,7 @@ var jwtPsychicSignature = scan.Check{
 		if why != "" {
 			return scan.Skip(why)
 		}
-		m := known(t)
+		m := knownMaterial(t)
 		for _, d := range t.JWKS() {
 			for _, k := range d.Keys {
 				if k["kty"] == "EC" {

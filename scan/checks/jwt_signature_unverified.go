@@ -22,7 +22,7 @@ var jwtSignatureUnverified = scan.Check{
 		if len(found) > 0 {
 			return scan.Find(found...)
 		}
-		return throwAll(ctx, t, known(t), nil, "signature")
+		return throwAll(ctx, t, knownMaterial(t), nil, "signature")
 	},
 }
 

@@ -12,7 +12,7 @@ import (
 // wrong. One with nothing wrong goes first: if that is refused, the refusal of the
 // others says nothing.
 func wellSigned(ctx context.Context, t *scan.Target, m attack.Material, fits func(attack.Forged) bool, name string) scan.Verdict {
-	forged, err := forge(m, name)
+	forged, err := forgeTokens(m, name)
 	if err != nil {
 		return scan.Skip("the token is no JWT that could be forged: " + err.Error())
 	}

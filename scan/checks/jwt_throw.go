@@ -28,7 +28,7 @@ type thrower struct {
 // throwAll sends the tokens of one attack. fits chooses among them; nil takes all
 // that are not intrusive.
 func throwAll(ctx context.Context, t *scan.Target, m attack.Material, fits func(attack.Forged) bool, names ...string) scan.Verdict {
-	forged, err := forge(m, names...)
+	forged, err := forgeTokens(m, names...)
 	if err != nil {
 		return scan.Skip("the token is no JWT that could be forged: " + err.Error())
 	}
@@ -127,8 +127,8 @@ func (w *thrower) doubt(reason string) {
 	}
 }
 
-// forge makes the tokens of the named attacks.
-func forge(m attack.Material, names ...string) ([]attack.Forged, error) {
+// forgeTokens makes the tokens of the named attacks.
+func forgeTokens(m attack.Material, names ...string) ([]attack.Forged, error) {
 	var all []attack.Forged
 	for _, a := range attack.Attacks() {
 		if !slices.Contains(names, a.Name) {
@@ -151,9 +151,9 @@ func variants(names ...string) func(attack.Forged) bool {
 	}
 }
 
-// known is the material that needs no guessing: the token and the published
+// knownMaterial is the material that needs no guessing: the token and the published
 // keys. Nothing in it can sign.
-func known(t *scan.Target) attack.Material {
+func knownMaterial(t *scan.Target) attack.Material {
 	token, _ := t.Token()
 	m := attack.Material{Token: string(token.Raw.Reveal()), Now: clock(t)}
 	for _, d := range t.JWKS() {

@@ -80,7 +80,7 @@ func confirm(ctx context.Context, t *scan.Target, token scan.Token) string {
 	if m.Sign == nil {
 		return "Whether it is still in use was not asked."
 	}
-	claims := fresh(token, m.Now)
+	claims := freshClaims(token, m.Now)
 	claims["wt_nonce"] = scan.Random(8)
 	forged, err := m.Sign(token.Header, claims)
 	if err != nil {
