@@ -6,7 +6,11 @@ import "slices"
 func All() []Entry { return slices.Concat(areas()...) }
 
 // areas lists the entries of each area.
-func areas() [][]Entry { return [][]Entry{} }
+func areas() [][]Entry {
+	return [][]Entry{
+		cookieEntries, corsEntries,
+	}
+}
 
 // Lookup returns the entry of a check.
 func Lookup(id string) (Entry, bool) {
