@@ -69,6 +69,9 @@ func (b *demoBed) attack(ctx context.Context, every bool) (*demoReport, error) {
 		}
 	}
 	slow.Wait()
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
 	for i := range r.lines {
 		line := &r.lines[i]
 		for _, o := range []*outcome{&line.weak, &line.guarded} {

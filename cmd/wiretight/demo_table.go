@@ -85,7 +85,8 @@ func (s *screen) layout() layout {
 // print writes the report for people.
 func (r *demoReport) print(s *screen, b *demoBed) {
 	s.line("Weak API  " + b.weak.base)
-	s.line("Guard     " + b.guarded.base + "  (in front of it; plain HTTP: " + b.guarded.plain + ")")
+	s.line("Guard     " + b.guarded.base + ", in front of it")
+	s.line("          " + b.guarded.plain + ", its plain listener")
 	c := s.layout()
 	group := ""
 	for _, l := range r.lines {

@@ -59,7 +59,7 @@ func TestDemoTableIsTheSameEveryTime(t *testing.T) {
 		table := out.String()
 		for line := range strings.Lines(table) {
 			line = strings.TrimSuffix(line, "\n")
-			if len(line) > width && !strings.HasPrefix(line, "Guard") && width >= 80 {
+			if len(line) > width && width >= 80 {
 				t.Errorf("width %d: line of %d characters: %s", width, len(line), line)
 			}
 			if strings.Trim(line, printableASCII) != "" {
@@ -199,6 +199,37 @@ func TestDemoCommandsCanBePasted(t *testing.T) {
 	}
 	if !strings.Contains(out.String(), tries[0].command) || strings.Contains(out.String(), "eyJ") {
 		t.Errorf("got %q, want the commands without a token", out.String())
+	}
+}
+
+func TestScreenFitsWhereItGoes(t *testing.T) {
+	for _, c := range []struct {
+		columns string
+		width   int
+	}{{"", 80}, {"120", 120}, {"20", 60}, {"1000", 160}, {"wide", 80}, {"-1", 80}} {
+		t.Setenv("COLUMNS", c.columns)
+		if s := newScreen(&bytes.Buffer{}); s.width != c.width || s.color {
+			t.Errorf("COLUMNS=%s: got width %d, colour %v; want %d and none", c.columns, s.width, s.color, c.width)
+		}
+	}
+	plain := &screen{}
+	if got := plain.paint(red, "x"); got != "x" {
+		t.Errorf("got %q, want no escape", got)
+	}
+	if got := (&screen{color: true}).paint(red, "x"); got != "\x1b[31mx\x1b[0m" {
+		t.Errorf("got %q, want red", got)
+	}
+}
+
+func TestDemoInterruptedSaysSo(t *testing.T) {
+	t.Parallel()
+	ctx, cancel := context.WithCancel(context.Background())
+	var out, diag bytes.Buffer
+	time.AfterFunc(300*time.Millisecond, cancel) // in the midst of it, or before it
+	err := runDemo(ctx, demoOptions{once: true, listen: "127.0.0.1:0"}, &out, &diag)
+	var exit *exitError
+	if !errors.As(err, &exit) || exit.code != exitFailed || strings.Contains(out.String(), "The guard") {
+		t.Errorf("got %v and %q, want exit %d and no judgement", err, out.String(), exitFailed)
 	}
 }
 
