@@ -295,8 +295,16 @@ func (a *answer) finish(whole bool) error {
 	if a.hijacked != nil {
 		a.bytes = a.hijacked.written.Load()
 	}
+	if a.x.r.ProtoMajor == 2 {
+		// What is left waits in the server for the client's window to open,
+		// which a client may hold shut on as many streams as it likes.
+		_ = http.NewResponseController(a.w).SetWriteDeadline(time.Now().Add(min(lastBytes, a.x.policy.idleStream)))
+	}
 	a.mu.Lock()
 	a.ended = true
 	a.mu.Unlock()
 	return err
 }
+
+// lastBytes is how long a client may take to accept the end of an answer.
+const lastBytes = 30 * time.Second

@@ -14,6 +14,8 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/net/http2"
+
 	"github.com/wiretight/wiretight/guard"
 	"github.com/wiretight/wiretight/internal/serve"
 )
@@ -281,5 +283,29 @@ func TestGarbageOnThePort(t *testing.T) {
 	}
 	if f.upstream.count() != 0 {
 		t.Errorf("the upstream got %v", f.upstream.all())
+	}
+}
+
+// TestShutWindows is an HTTP/2 client that asks and never takes an answer, not
+// even a refusal.
+func TestShutWindows(t *testing.T) {
+	t.Parallel()
+	for name, authorization := range map[string]string{"refused": "Bearer x", "passed": ""} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			f := newFixture(t, func(c *guard.Config) { c.Limits.IdleStream = 300 * time.Millisecond })
+			if authorization == "" {
+				authorization = f.bearer()
+			}
+			c := f.frames()
+			if err := c.framer.WriteSettings(http2.Setting{ID: http2.SettingInitialWindowSize, Val: 0}); err != nil {
+				t.Fatal(err)
+			}
+			begin := time.Now()
+			c.send([]string{":method", "GET", ":scheme", "https", ":authority", testHost, ":path", "/x", "authorization", authorization}, "", nil)
+			if took := time.Since(begin); took > patience/2 {
+				t.Errorf("the stream was open for %v, want it reset", took)
+			}
+		})
 	}
 }
