@@ -36,11 +36,11 @@ func TestReadmeCommands(t *testing.T) {
 		}
 		want, _, _ = strings.Cut(strings.Trim(want, `"`), ", from now on")
 		status, detail, numbered := strings.Cut(want, " ")
-		if len(status) != 3 || !numbered {
+		switch {
+		case want == "one by one":
+			status, detail = "200", "data: "
+		case len(status) != 3 || !numbered:
 			status, detail = "", want
-		}
-		if want == "one by one" {
-			detail = "data: "
 		}
 		shell := exec.CommandContext(t.Context(), "sh", "-c", strings.Replace(ports.Replace(line), "curl ", "curl -s --max-time 20 -w '\n%{http_code}\n' ", 1))
 		shell.Dir = e.dir
