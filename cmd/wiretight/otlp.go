@@ -186,7 +186,7 @@ func spanMessage(s sdktrace.ReadOnlySpan) *tracepb.Span {
 func attributeMessages(attrs []attribute.KeyValue) []*commonpb.KeyValue {
 	out := make([]*commonpb.KeyValue, len(attrs))
 	for i, a := range attrs {
-		v := &commonpb.AnyValue{Value: &commonpb.AnyValue_StringValue{StringValue: a.Value.Emit()}}
+		v := &commonpb.AnyValue{Value: &commonpb.AnyValue_StringValue{StringValue: a.Value.String()}}
 		if a.Value.Type() == attribute.INT64 {
 			v.Value = &commonpb.AnyValue_IntValue{IntValue: a.Value.AsInt64()}
 		}
