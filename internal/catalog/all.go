@@ -8,6 +8,7 @@ func All() []Entry { return slices.Concat(areas()...) }
 // areas lists the entries of each area.
 func areas() [][]Entry {
 	return [][]Entry{
+		transportEntries, tlsEntries, hostEntries, jwksEntries,
 		cookieEntries, corsEntries,
 	}
 }
