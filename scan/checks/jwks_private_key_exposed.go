@@ -42,7 +42,7 @@ var jwksPrivateKeyExposed = scan.Check{
 	},
 }
 
-// exposed says what of a JWK must stay with its owner (RFC 7517 §9.3): a
+// exposed says what of a JWK must stay with its owner (RFC 7517 §9.2): a
 // symmetric key whole, of others the members that RFC 7518 §6 calls private.
 func exposed(k map[string]any) string {
 	if kty, _ := k["kty"].(string); strings.EqualFold(kty, "oct") {
