@@ -16,6 +16,8 @@ const (
 	// maxPauses is how long a scan waits in all because the target asks for it.
 	maxPauses = 15 * time.Second
 	maxPause  = 5 * time.Second
+	// maxLate is how far requests may lag behind the rate and still catch up.
+	maxLate = 50 * time.Millisecond
 	// maxStrikes is how many requests in a row may find nobody before the target
 	// counts as gone.
 	maxStrikes = 6
@@ -84,7 +86,7 @@ func (b *budget) reserve(now time.Time) (time.Time, error) {
 	start := now
 	if b.every > 0 {
 		// A late start does not shift those after it, unless it is very late.
-		if b.next.Before(now.Add(-b.every)) {
+		if b.next.Before(now.Add(-max(b.every, maxLate))) {
 			b.next = now
 		}
 		start = b.next

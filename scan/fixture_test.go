@@ -129,3 +129,5 @@ func look(t testing.TB, c scan.Config, f func(ctx context.Context, target *scan.
 		return scan.Pass()
 	})
 }
+
+func textOf(s string) redact.Text { return redact.NewText(s) }
