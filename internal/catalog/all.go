@@ -9,6 +9,7 @@ func All() []Entry { return slices.Concat(areas()...) }
 func areas() [][]Entry {
 	return [][]Entry{
 		transportEntries, tlsEntries, hostEntries, jwksEntries,
+		jwtEntries,
 		cookieEntries, corsEntries,
 	}
 }
