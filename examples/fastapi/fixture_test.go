@@ -48,8 +48,10 @@ func TestMain(m *testing.M) {
 }
 
 func runTests(m *testing.M) (int, error) {
-	modules := map[string]string{"fastapi": "python3-fastapi", "uvicorn": "python3-uvicorn", "jwt": "python3-jwt",
-		"cryptography": "python3-cryptography", "websockets": "python3-websockets", "multipart": "python3-multipart"}
+	modules := map[string]string{
+		"fastapi": "python3-fastapi", "uvicorn": "python3-uvicorn", "jwt": "python3-jwt",
+		"cryptography": "python3-cryptography", "websockets": "python3-websockets", "multipart": "python3-multipart",
+	}
 	var missing []string
 	for module, debian := range modules {
 		if exec.Command(python, "-c", "import "+module).Run() != nil {

@@ -96,7 +96,8 @@ var shows = map[lab.Flaw]func(b *bed) bool{
 		return strings.Contains(b.ask("GET", "/.well-known/jwks.json", "").body, `"d":"`)
 	},
 	lab.JWKSInconsistent: func(b *bed) bool {
-		return b.ask("GET", "/.well-known/jwks.json", "").body != b.ask("GET", "/.well-known/jwks.json", "").body
+		first := b.ask("GET", "/.well-known/jwks.json", "").body
+		return b.ask("GET", "/.well-known/jwks.json", "").body != first
 	},
 
 	lab.CookieNotSecure:   func(b *bed) bool { return !strings.Contains(b.cookie(), "; Secure") },
