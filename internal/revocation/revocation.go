@@ -107,6 +107,9 @@ func Put(ctx context.Context, s store.Store, r Revocation, now time.Time, keep t
 	default:
 		return errors.New("name one of jti, sid, and sub (which a time may limit), or a time alone")
 	}
+	if keep > 0 && r.Before.After(now) {
+		keep += r.Before.Sub(now) // tokens that it concerns may be issued until then
+	}
 	return put(ctx, s, Key(kind, Hash(kind, value)), rec, now, keep)
 }
 
