@@ -25,6 +25,7 @@ func listen(ctx context.Context, addr string) (net.Listener, error) {
 		return nil, fmt.Errorf("listen on %q: %w; write host:port, :port or unix:///path", addr, err)
 	}
 	var lc net.ListenConfig
+	lc.SetMultipathTCP(false) // its sockets know nothing of what boundStalls asks for
 	ln, err := lc.Listen(ctx, "tcp", addr)
 	if err == nil {
 		return ln, nil

@@ -45,8 +45,8 @@ type Config struct {
 	// ReadHeaderTimeout is how long a TLS handshake may take, and then again
 	// how long a whole request header may take. Zero: 10 s.
 	ReadHeaderTimeout time.Duration
-	// IdleTimeout is how long a connection is kept between two requests.
-	// Zero: 60 s.
+	// IdleTimeout is how long a connection is kept between two requests, and,
+	// on Linux, while its peer takes nothing of what was sent to it. Zero: 60 s.
 	IdleTimeout time.Duration
 	// MaxHeaderBytes bounds request line and header together; above it the
 	// answer is 431. net/http allows some 4 KiB more. Zero: 64 KiB.
@@ -223,6 +223,9 @@ func (s *Server) Start(ctx context.Context) error {
 			continue
 		}
 		r.gate = newGate(ln, s.config.MaxConns, s.config.MaxHalfOpen)
+		if err := boundStalls(ln, s.config.IdleTimeout); err != nil {
+			s.config.Logger.Warn("peers that do not read are given up late", "listener", r.Name, "error", err)
+		}
 	}
 	if len(errs) > 0 {
 		s.abandon()
