@@ -82,7 +82,7 @@ func runDemo(ctx context.Context, o demoOptions, stdout, stderr io.Writer) error
 		}
 	}
 	if !report.ok() {
-		return &exitError{exitFindings, errors.New("wiretight: the guard did not hold; see the lines marked !!")}
+		return &exitError{exitFindings, errors.New("wiretight: the guard did not hold; the lines marked !! say where")}
 	}
 	return nil
 }

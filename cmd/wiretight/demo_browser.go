@@ -30,11 +30,11 @@ func (b *demoBed) browserRows() []demoRow {
 				}}
 			}, succeeds)},
 		{group: groupBrowser, name: "Cross-site WebSocket with it", run: func(ctx context.Context, s *demoSide) outcome {
-			status, id, err := s.handshake(ctx, s.base, "Cookie", "session="+b.mint(nil), "Origin", "https://evil.example")
+			answer, err := s.handshake(ctx, s.base, "Cookie", "session="+b.mint(nil), "Origin", "https://evil.example")
 			if err != nil {
 				return failed(err)
 			}
-			return outcome{passed: status == http.StatusSwitchingProtocols, text: fmt.Sprint(status), ids: []string{id}}
+			return outcome{passed: answer.status == http.StatusSwitchingProtocols, text: fmt.Sprint(answer.status), ids: []string{answer.id}}
 		}},
 	}
 }

@@ -127,7 +127,6 @@ type answerOf struct {
 
 func (a answerOf) id() string     { return a.header.Get("X-Request-Id") }
 func (a answerOf) success() bool  { return a.status >= 200 && a.status < 300 }
-func (a answerOf) refused() bool  { return a.status >= 400 }
 func (a answerOf) number() string { return fmt.Sprint(a.status) }
 
 // ask is one request to be made. Header is name, value, name, value; a header

@@ -200,7 +200,7 @@ func (b *demoBed) longSocket(ctx context.Context, s *demoSide) outcome {
 	end := time.Now().Truncate(time.Second).Add(tokenLeft)
 	ctx, cancel := context.WithDeadline(ctx, end.Add(watchUntil))
 	defer cancel()
-	conn, res, err := s.dial(ctx, s.base, bearer(b.mint(map[string]any{"exp": end.Unix()}))...)
+	conn, answer, err := s.dial(ctx, s.base, bearer(b.mint(map[string]any{"exp": end.Unix()}))...)
 	if err != nil {
 		return failed(err)
 	}
@@ -221,7 +221,7 @@ func (b *demoBed) longSocket(ctx context.Context, s *demoSide) outcome {
 		case <-tick.C:
 		}
 	}
-	return streamed(ctx, echoes, res.Header.Get("X-Request-Id"), end)
+	return streamed(ctx, echoes, answer.id, end)
 }
 
 // streamed judges a stream that has ended, or was watched to the end.

@@ -34,11 +34,11 @@ func (b *demoBed) wireRows() []demoRow {
 				return a.success(), ""
 			})},
 		{group: groupWire, name: "WebSocket over plain HTTP", run: func(ctx context.Context, s *demoSide) outcome {
-			status, id, err := s.handshake(ctx, s.plain, bearer(b.mint(nil))...)
+			answer, err := s.handshake(ctx, s.plain, bearer(b.mint(nil))...)
 			if err != nil {
 				return failed(err)
 			}
-			return outcome{passed: status == http.StatusSwitchingProtocols, text: fmt.Sprint(status), ids: []string{id}}
+			return outcome{passed: answer.status == http.StatusSwitchingProtocols, text: fmt.Sprint(answer.status), ids: []string{answer.id}}
 		}},
 		{group: groupWire, name: "X-Forwarded-Proto in clear", run: asks(
 			func(*demoSide) ask {
