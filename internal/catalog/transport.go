@@ -209,7 +209,8 @@ SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
 			"One click on such a redirect gives the token away.",
 		How: "Sends made-up tokens in the header and in the query to paths that redirect, and looks for them in Location. " +
 			"Operations that redirect only those who may call them are asked with the genuine token, over trusted TLS or on loopback. " +
-			"A token of the query that stays on its host, and an OAuth authorization code, are fine.",
+			"A token of the query that stays on its host, and an OAuth authorization code, are fine. " +
+			"An operation that sends callers to another site without their token is low.",
 		Fix: map[string]Remediation{
 			"": {Text: "Never build a Location from a credential. Send clients to other hosts without one, by a code that is good once and for seconds."},
 			"FastAPI": {Text: "Take tokens out of every Location, whoever built it, and drop the operation's habit of adding them.", Code: `from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit

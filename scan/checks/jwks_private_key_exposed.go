@@ -22,7 +22,7 @@ var jwksPrivateKeyExposed = scan.Check{
 		for _, d := range t.JWKS() {
 			var lines []string
 			for i, k := range d.Keys[:min(len(d.Keys), maxPublishedKeys)] {
-				if why := exposed(k); why != "" {
+				if why := keyExposure(k); why != "" {
 					lines = append(lines, keyName(i, k)+" "+why)
 				}
 			}
@@ -42,9 +42,9 @@ var jwksPrivateKeyExposed = scan.Check{
 	},
 }
 
-// exposed says what of a JWK must stay with its owner (RFC 7517 §9.2): a
+// keyExposure says what of a JWK must stay with its owner (RFC 7517 §9.2): a
 // symmetric key whole, of others the members that RFC 7518 §6 calls private.
-func exposed(k map[string]any) string {
+func keyExposure(k map[string]any) string {
 	if kty, _ := k["kty"].(string); strings.EqualFold(kty, "oct") {
 		return "is symmetric (oct): whoever reads it can sign tokens"
 	}

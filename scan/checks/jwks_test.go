@@ -188,7 +188,7 @@ func FuzzWeakJWK(f *testing.F) {
 		if json.Unmarshal([]byte(document), &k) != nil {
 			return
 		}
-		for _, s := range []string{weakJWK(k), exposed(k), keyName(0, k)} {
+		for _, s := range []string{weakJWK(k), keyExposure(k), keyName(0, k)} {
 			if len(s) > 2000 {
 				t.Errorf("got %d bytes of text for %q", len(s), document)
 			}

@@ -77,7 +77,8 @@ func rawTarget(address string) string {
 // authorized are the answers that operations which need a credential give to the
 // genuine one, at most eight, once in a scan: those that are not among the
 // protected ones with baselines, since they answer otherwise than with data.
-// Where the credential may not be sent there are none.
+// Operations that do not say what they need are asked first. Where the credential
+// may not be sent there are none.
 func authorized(ctx context.Context, t *scan.Target) ([]*scan.Response, error) {
 	return scan.Memo(t, "transport.authorized", func() ([]*scan.Response, error) {
 		token, ok := t.Token()
@@ -89,9 +90,21 @@ func authorized(ctx context.Context, t *scan.Target) ([]*scan.Response, error) {
 			known[p.URL], cookie = true, p.Cookie
 		}
 		var list []*scan.Response
-		for _, o := range t.Operations() {
-			if !o.Secured || o.Method != "GET" || known[o.URL] || len(list) == 8 {
+		for i, o := range callable(t, 16) {
+			if known[o.URL] || len(list) == 8 {
 				continue
+			}
+			if !o.Secured {
+				if i >= 8 {
+					continue
+				}
+				r, err := unasked(ctx, t, o)
+				if err != nil {
+					return list, err
+				}
+				if r.Status != 401 && r.Status != 403 {
+					continue
+				}
 			}
 			p := scan.Protected{Operation: o, Cookie: cookie}
 			r, err := t.Do(ctx, p.Request(string(token.Raw.Reveal())))

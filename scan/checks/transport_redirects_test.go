@@ -5,6 +5,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/wiretight/wiretight/internal/catalog"
 	"github.com/wiretight/wiretight/scan"
 )
 
@@ -130,7 +131,9 @@ func TestTransportRedirectLeaksToken(t *testing.T) {
 		return serve(t, server{Name: "api.example.com", Handler: away(location), Token: token})
 	}
 	mustFind(t, named("https://files.example.org/?t=TOKEN"), transportRedirectLeaksToken, "/export", "Authorization header", "$TOKEN")
-	mustFind(t, named("https://files.example.org/"), transportRedirectLeaksToken, "another site")
+	if e := mustFind(t, named("https://files.example.org/"), transportRedirectLeaksToken, "another site"); e[0].Severity != catalog.Low {
+		t.Errorf("another site without a token: got severity %q, want low", e[0].Severity)
+	}
 	mustPass(t, named("https://files.example.com/"), transportRedirectLeaksToken)
 	mustPass(t, serve(t, server{Handler: away("https://files.example.org/"), Token: token}), transportRedirectLeaksToken) // an address has no site
 	mustSkip(t, serve(t, server{Handler: away("/")}), transportRedirectLeaksToken)
