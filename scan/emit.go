@@ -106,8 +106,20 @@ func (g *emitter) found(names ...string) bool {
 // needsIssuer tells whether the guard's own issuer has to make the tokens.
 func (g *emitter) needsIssuer() bool {
 	f := g.facts
-	return g.found(issuerCloses...) || f.Algorithm == "" || f.Issuer == "" || len(f.Audience) == 0 ||
-		!strings.HasPrefix(f.Algorithm, "HS") && f.KeySetURL == ""
+	return g.found(issuerCloses...) || f.Algorithm == "" || !sane(f.Issuer) || len(f.Audience) == 0 || len(f.Audience) > 20 ||
+		slices.ContainsFunc(f.Audience, func(a string) bool { return !sane(a) }) ||
+		!strings.HasPrefix(f.Algorithm, "HS") && !fetchable(f.KeySetURL)
+}
+
+// fetchable tells whether a guard may be told to get keys there.
+func fetchable(raw string) bool {
+	u, err := url.Parse(raw)
+	return err == nil && sane(raw) && u.Host != "" && u.User == nil && (u.Scheme == "https" || u.Scheme == "http" && loopbackName(u.Hostname()))
+}
+
+// sane tells whether a name is one that somebody could have meant.
+func sane(s string) bool {
+	return s != "" && len(s) <= 300 && !strings.ContainsFunc(s, func(r rune) bool { return !unicode.IsPrint(r) })
 }
 
 func (g *emitter) head() {
@@ -131,7 +143,7 @@ func (g *emitter) hosts() []string {
 	if loopbackName(host) && host != "localhost" {
 		return []string{"localhost", hostPort(host, "")}
 	}
-	return []string{hostPort(host, "")}
+	return []string{strings.ToLower(hostPort(host, ""))}
 }
 
 func (g *emitter) listeners() {
@@ -191,7 +203,7 @@ func (g *emitter) upstream() {
 func (g *emitter) tokens() {
 	f := g.facts
 	g.line("tokens:")
-	if f.Cookie != "" && !g.ownIssuer {
+	if cookieName.MatchString(f.Cookie) && !g.ownIssuer {
 		g.line("  sources: [header, %s]", quote("cookie:"+f.Cookie))
 	} else {
 		g.comment("  ", "Never from a URL.")
@@ -218,7 +230,7 @@ func (g *emitter) tokens() {
 		g.line("      jwks_url: %s", quote(f.KeySetURL))
 	}
 	g.line("      require: [exp, iss, aud, sub]")
-	if f.Type != "" && !strings.EqualFold(f.Type, "JWT") && !strings.EqualFold(f.Type, "at+jwt") {
+	if sane(f.Type) && !strings.EqualFold(f.Type, "JWT") && !strings.EqualFold(f.Type, "at+jwt") {
 		g.line("      types: [%s]", quote(f.Type))
 	}
 	g.line("      max_lifetime: 1h")

@@ -86,6 +86,7 @@ var (
 	// exposed are paths that stay closed whatever the description says.
 	exposed    = regexp.MustCompile(`(?i)/(debug|_debug|__debug__|metrics|env|actuator|admin|internal|server-status|config|docs|redoc|openapi|swagger|api-docs|console)\b`)
 	healthPath = regexp.MustCompile(`(?i)^/(health|healthz|livez|readyz|ping|status)/?$`)
+	cookieName = regexp.MustCompile(`^[A-Za-z0-9_.-]+$`)
 	plainWord  = regexp.MustCompile(`^[A-Za-z0-9._:/+-]+$`)
 )
 
@@ -93,6 +94,9 @@ var (
 // tree below its first parameter. ok is false for what the guard would refuse.
 func guardPath(p string) (pattern string, ok bool) {
 	tree := false
+	if strings.Contains(p, "//") {
+		return "", false
+	}
 	if i := strings.IndexByte(p, '{'); i >= 0 {
 		p, tree = p[:i], true
 		p = p[:strings.LastIndexByte(p, '/')]
