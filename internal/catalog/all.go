@@ -2,15 +2,16 @@ package catalog
 
 import "slices"
 
+//go:generate go test -run TestPagesAreFresh -update .
+
 // All returns every entry in the order of the areas.
 func All() []Entry { return slices.Concat(areas()...) }
 
 // areas lists the entries of each area.
 func areas() [][]Entry {
 	return [][]Entry{
-		transportEntries, tlsEntries, hostEntries, jwksEntries,
-		jwtEntries,
-		cookieEntries, corsEntries,
+		transportEntries, tlsEntries, hostEntries, jwtEntries, refreshEntries, jwksEntries,
+		cookieEntries, corsEntries, leakEntries, authEntries, supplyEntries,
 	}
 }
 

@@ -10,6 +10,7 @@ import (
 // say so themselves; the order here is that of reports and pages.
 func All() []scan.Check {
 	return slices.Concat(
-		transportChecks(), tlsChecks(), hostChecks(), jwksChecks(),
+		transportChecks(), tlsChecks(), hostChecks(), jwtChecks(), refreshChecks(), jwksChecks(),
+		cookieChecks(), corsChecks(), leakChecks(), authChecks(), supplyChecks(),
 	)
 }

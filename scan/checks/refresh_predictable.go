@@ -1,0 +1,48 @@
+package checks
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"github.com/wiretight/wiretight/internal/catalog"
+	"github.com/wiretight/wiretight/scan"
+)
+
+// refreshPredictable looks for a pattern in opaque refresh tokens: steps, times,
+// hashes of them, too little that changes. A refresh token that is a JWT is
+// signed, and cannot be guessed by its identifier.
+var refreshPredictable = scan.Check{
+	ID: "refresh.predictable", Needs: catalog.NeedsLogin, Last: true,
+	Run: func(ctx context.Context, t *scan.Target) scan.Verdict {
+		if s, ok := t.Session(); ok && s.Refresh.Empty() {
+			return scan.Skip("the login gives no refresh token")
+		}
+		logins, err := severalLogins(ctx, t)
+		if err != nil {
+			return scan.Unsure(fmt.Sprintf("%d of %d logins were made: %v", len(logins), enoughLogins, err))
+		}
+		var ids []identifier
+		for _, l := range logins {
+			raw := string(l.Refresh.Reveal())
+			switch {
+			case raw == "":
+				return scan.Skip("not every login gives a refresh token")
+			case scan.ReadToken(raw).JWT:
+				return scan.Skip("the refresh tokens are JWTs; see jwt.predictable-id")
+			}
+			ids = append(ids, identifier{raw, l.Began, l.Ended})
+		}
+		why := idPattern(ids)
+		if why == "" {
+			return scan.Pass()
+		}
+		var lengths []string
+		for _, id := range ids {
+			lengths = append(lengths, fmt.Sprint(len(id.text)))
+		}
+		// The tokens are live: only what they have in common is shown.
+		return scan.Find(scan.Evidence{Method: "POST", URL: t.LoginURL(),
+			Text: t.Mask(fmt.Sprintf("refresh tokens of %d logins, %s characters long: %s", len(ids), strings.Join(lengths, ", "), why))})
+	},
+}
