@@ -196,7 +196,7 @@ func (f *fixture) client(server *httptest.Server) *http.Client {
 		return server.Client()
 	}
 	base := server.Client().Transport.(*http.Transport)
-	tr := &http.Transport{TLSClientConfig: base.TLSClientConfig.Clone()}
+	tr := &http.Transport{TLSClientConfig: base.TLSClientConfig.Clone(), ForceAttemptHTTP2: true}
 	tr.TLSClientConfig.Certificates = []tls.Certificate{*f.certificate}
 	f.t.Cleanup(tr.CloseIdleConnections)
 	return &http.Client{Transport: tr}
