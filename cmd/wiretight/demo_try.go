@@ -6,7 +6,6 @@ import (
 	"io"
 	"os"
 	"path/filepath"
-	"strings"
 	"time"
 )
 
@@ -23,7 +22,6 @@ func (b *demoBed) stayUp(ctx context.Context, s *screen, stderr io.Writer) error
 	s.line("")
 	s.line(s.paint(bold, "Try it, in another terminal (Ctrl-C ends this):"))
 	for _, try := range b.tries() {
-		s.line("")
 		s.line(try.printable())
 	}
 	tick := time.NewTicker(freshEvery)
@@ -81,10 +79,11 @@ func (b *demoBed) writeTokens() error {
 	return nil
 }
 
-// printable is a command as it is shown: an empty remark has no line.
+// printable is a command as it is shown: one without a remark follows the one
+// before it.
 func (t try) printable() string {
 	if t.what == "" {
 		return t.command
 	}
-	return strings.Join([]string{"# " + t.what, t.command}, "\n")
+	return "\n# " + t.what + "\n" + t.command
 }
