@@ -20,6 +20,10 @@ func (g *Guard) Handler() http.Handler { return g.handler(nil) }
 
 // relay carries the exchange to its upstream and the answer back.
 func (x *exchange) relay() {
+	if x.route.upstream == nil {
+		x.answer.instead(&refusal{rule: RuleMethod, kind: kindNotFound, reason: "no upstream is configured"})
+		return
+	}
 	x.answer.relayed = true
 	if x.r.ContentLength > x.policy.maxBody {
 		x.upstreamFailed(&http.MaxBytesError{Limit: x.policy.maxBody})
