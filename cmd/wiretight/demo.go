@@ -69,6 +69,12 @@ func runDemo(ctx context.Context, o demoOptions, stdout, stderr io.Writer) error
 	}
 	defer bed.close()
 	screen := newScreen(stdout)
+	loop, err := bed.runLoop(ctx)
+	if err != nil {
+		return &exitError{exitFailed, fmt.Errorf("wiretight: the demonstration did not end: %w", err)}
+	}
+	defer loop.close()
+	loop.print(screen, bed)
 	attacking, cancel := context.WithTimeout(ctx, demoTime)
 	defer cancel()
 	report, err := bed.attack(attacking, o.every)
@@ -80,6 +86,9 @@ func runDemo(ctx context.Context, o demoOptions, stdout, stderr io.Writer) error
 		if err := bed.stayUp(ctx, screen, stderr); err != nil {
 			return &exitError{exitFailed, fmt.Errorf("wiretight: %w", err)}
 		}
+	}
+	if !loop.ok() {
+		return &exitError{exitFindings, errors.New("wiretight: the scan through the guard still finds something of medium or above")}
 	}
 	if !report.ok() {
 		return &exitError{exitFindings, errors.New("wiretight: the guard did not hold; the lines marked !! say where")}

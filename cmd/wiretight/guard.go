@@ -99,6 +99,7 @@ func runGuard(ctx context.Context, file string, flags config.Flags, hup <-chan o
 	logs := &batch{w: stderr}
 	defer func() { _ = logs.Flush() }() // nowhere left to say that stderr is gone
 	logger := newLogger(cfg.Log, logs)
+	slog.SetDefault(logger) // net/http quotes upstreams through package log: redacted like the rest
 	for _, w := range cfg.Warnings {
 		logger.Warn(w)
 	}

@@ -19,6 +19,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/wiretight/wiretight/internal/token"
@@ -62,6 +63,7 @@ type Lab struct {
 	keys    keys
 	signer  *token.Signer
 	trusted *token.KeySet
+	partner atomic.Pointer[partner] // another issuer; nil: none
 	mux     *http.ServeMux
 	fetch   *http.Client
 

@@ -14,11 +14,36 @@ func policy() *token.Policy {
 	return &token.Policy{Issuer: Issuer, Audiences: []string{Audience}, Algorithms: []string{"ES256"}, MaxLifetime: time.Hour}
 }
 
+// partner is an issuer that the lab takes tokens of beside its own.
+type partner struct {
+	policy token.Policy
+	keys   *token.KeySet
+}
+
+// Trust makes the lab take the tokens of another issuer too, strictly verified,
+// as an API does that moves its logins to a guard. Whether a token is bound to
+// its client is that guard's to check.
+func (l *Lab) Trust(issuer, audience string, jwks []byte) error {
+	keys, _, err := token.ParseJWKS(jwks)
+	if err != nil {
+		return fmt.Errorf("read the key set of %q: %w", issuer, err)
+	}
+	l.partner.Store(&partner{token.Policy{Issuer: issuer, Audiences: []string{audience}, Algorithms: []string{"ES256", "EdDSA", "RS256"}, MaxLifetime: time.Hour}, keys})
+	return nil
+}
+
 // verify returns the claims of a token that the lab takes. What the strict
 // verifier refuses passes only with every flaw that overlooks what is wrong.
 func (l *Lab) verify(ctx context.Context, raw string) (map[string]any, error) {
 	now := l.o.Now()
 	strict, err := token.Parse(raw, token.Limits{})
+	if p := l.partner.Load(); p != nil && err == nil && strict.Verify(&p.policy, p.keys, now) == nil {
+		t, bad := laxParse(raw)
+		if bad != nil {
+			return nil, fmt.Errorf("token cannot be read: %w", bad)
+		}
+		return t.claims, nil
+	}
 	if err == nil {
 		err = strict.Verify(policy(), l.trusted, now)
 	}
