@@ -78,7 +78,7 @@ StrictHttpFirewall httpFirewall() {
 			"A client that follows takes its token along.",
 		How: "Sends names that do not exist, each in a header of its own (Host, X-Forwarded-Host, X-Host, X-Forwarded-Server, X-Original-Host, Forwarded), and a strange port, " +
 			"to the root, an operation and paths that redirect. Looks for them in Location, Link, cookies' Domain and links of the body. " +
-			"A name that is merely shown, and a port alone, are low. Mails are not sent.",
+			"A name that is merely shown is low, a port alone an info. Mails are not sent.",
 		Fix: map[string]Remediation{
 			"":        {Text: "Build absolute URLs from a configured public address and never from a header; refuse unknown names.", Code: nginxHosts, Language: "nginx"},
 			"FastAPI": {Text: "List your names, and let wrong paths be 404 instead of redirecting to an address made of Host.", Code: fastAPIHosts + "app.router.redirect_slashes = False\n", Language: "python"},

@@ -345,7 +345,7 @@ app.openapi_schema = None
 		Title: "A WebSocket endpoint is served over ws://",
 		Why:   "A socket lives for hours and carries its token in the first message or in the URL. In clear everything on it can be read, and messages of the attacker's can be put in.",
 		How: "Asks for the upgrade in clear at the paths that the description hints at and the usual ones. Only 101 Switching Protocols counts. " +
-			"A socket at a path of its own, or one that asks for a credential before the upgrade, is missed.",
+			"A socket at a path of its own is missed; one that asks for a credential first is shown the genuine one on loopback only, and undecided elsewhere.",
 		Fix: map[string]Remediation{
 			"": {Text: "Serve sockets over wss:// only: refuse the upgrade in clear.", Code: nginxRefuse, Language: "nginx"},
 			"FastAPI": {Text: "HTTP middlewares do not see sockets; this one does.", Code: `class RequireWSS:

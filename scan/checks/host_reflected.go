@@ -106,7 +106,7 @@ func reflection(t *scan.Target, o scan.Operation, r *scan.Response, c canary) (s
 		return scan.Evidence{}, false
 	}
 	if strings.HasSuffix(c.value, ":1337") {
-		severity = catalog.Low // only the port is the client's
+		severity = catalog.Info // only the port is the client's
 	}
 	sent := c.value
 	if c.header == "Forwarded" {

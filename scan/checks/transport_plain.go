@@ -22,6 +22,8 @@ type plainTry struct {
 	Err   error
 	// Secure is the answer over HTTPS. Nil: there is no HTTPS.
 	Secure *scan.Response
+	// Blank is the answer in clear to a path that nobody has. Nil: none came.
+	Blank *scan.Response
 	// Sibling says that another port than the one that belongs to the URL was
 	// asked. What answers there may be another service.
 	Sibling bool
@@ -29,7 +31,8 @@ type plainTry struct {
 
 // served tells whether the API itself answered in clear. Where there is HTTPS its
 // answer is the same; 403 must be the same to the byte, since it may as well be
-// the refusal of plain HTTP.
+// the refusal of plain HTTP. A page that is the same for all paths in clear, and
+// not over HTTPS, is no answer of the API's.
 func (p plainTry) served(t *scan.Target) bool {
 	switch {
 	case p.Plain == nil:
@@ -38,6 +41,8 @@ func (p plainTry) served(t *scan.Target) bool {
 		return t.NotFound() != nil && t.NotFound().Status == 404
 	case p.Secure == nil:
 		return application(p.Plain)
+	case p.Blank != nil && p.Blank.Class == p.Plain.Class && (t.NotFound() == nil || t.NotFound().Class != p.Plain.Class):
+		return false
 	case p.Plain.Status == 403:
 		return p.Plain.Class == p.Secure.Class && len(p.Plain.Body) > 0 && bytes.Equal(p.Plain.Body, p.Secure.Body)
 	}
@@ -89,9 +94,13 @@ func lookPlain(ctx context.Context, t *scan.Target) (plainView, error) {
 		}
 		v := plainView{HTTPS: true}
 		operations := append([]scan.Operation{rootOperation(t)}, callable(t, plainOperations)...)
+		nowhere := rootOperation(t)
+		nowhere.URL = t.Base().Scheme + "://" + t.Base().Host + "/wt-" + scan.Random(6)
 		for i, port := range plainPorts(t.Base()) {
+			request, _ := plainRequest(t, nowhere, port)
+			blank, _ := t.Do(ctx, request) // those that follow tell why
 			for _, o := range operations {
-				p := plainTry{Operation: o, Sibling: i > 0}
+				p := plainTry{Operation: o, Blank: blank, Sibling: i > 0}
 				p.Request, p.Address = plainRequest(t, o, port)
 				if p.Plain, p.Err = t.Do(ctx, p.Request); p.Err != nil {
 					v.Tries = append(v.Tries, p)

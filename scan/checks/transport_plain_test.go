@@ -43,6 +43,13 @@ func TestTransportNoTLS(t *testing.T) {
 		{"another page in clear", server{Handler: http.HandlerFunc(list), Plain: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			answer(w, 200, `{"hint":"use https"}`)
 		})}, "pass"},
+		{"a page for all paths in clear, of the API's own shape", server{Handler: http.HandlerFunc(list), Plain: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			answer(w, 200, `{"items":["use https"]}`)
+		})}, "pass"},
+		{"the same page for all paths, in clear and not", server{
+			Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { answer(w, 200, `{"app":1}`) }),
+			Plain:   http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { answer(w, 200, `{"app":1}`) }),
+		}, catalog.Medium},
 		{"a blanket 403 in clear", server{Insecure: true, Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			answer(w, 403, `{"detail":"HTTPS required"}`)
 		})}, "pass"},
@@ -184,6 +191,27 @@ func TestTransportWebsocketCleartext(t *testing.T) {
 	mustFind(t, serve(t, server{Handler: http.HandlerFunc(list), Plain: upgrade(101)}), transportWebsocketCleartext, "/ws", "101", "ws://")
 	mustFind(t, serve(t, server{Insecure: true, Handler: upgrade(101)}), transportWebsocketCleartext, "ws://")
 	mustPass(t, serve(t, server{Handler: http.HandlerFunc(list), Plain: upgrade(426)}), transportWebsocketCleartext)
+
+	// A socket behind a credential.
+	token := goodToken(t)
+	behind := func(w http.ResponseWriter, r *http.Request) {
+		if r.Header.Get("Authorization") != "Bearer "+token {
+			answer(w, http.StatusUnauthorized, "{}")
+			return
+		}
+		upgrade(101)(w, r)
+	}
+	locked := func() *fixture {
+		f := serve(t, server{Handler: http.HandlerFunc(behind), Plain: http.HandlerFunc(behind), Token: token})
+		f.Config.Protected = []string{"/ws"}
+		return f
+	}
+	mustFind(t, locked(), transportWebsocketCleartext, "the genuine token", "$TOKEN")
+	away := locked()
+	away.Config.Strict = true
+	if v := look(t, away, transportWebsocketCleartext); v.Outcome != scan.Inconclusive {
+		t.Errorf("off loopback: got %s, want inconclusive", describe(v))
+	}
 	mustPass(t, serve(t, server{Handler: http.HandlerFunc(list), Plain: upgrade(200)}), transportWebsocketCleartext)
 }
 

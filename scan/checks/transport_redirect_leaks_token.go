@@ -14,7 +14,7 @@ import (
 )
 
 // transportRedirectLeaksToken finds redirects that carry a credential away: into
-// a URL, to another host, or into clear text. What is sent to find out is made
+// a URL or to another host. What is sent to find out is made
 // up, but for operations that redirect only those who may call them.
 var transportRedirectLeaksToken = scan.Check{
 	ID: "transport.redirect-leaks-token", Needs: catalog.NeedsToken,
@@ -82,7 +82,8 @@ var tokenParameter = regexp.MustCompile(`(?i)[?&#](access_token|id_token|refresh
 
 // carries tells how a redirect gives a credential away, or nothing. A credential
 // that came in a header must not turn up in any URL; one that came in the query
-// may stay on the host that it was sent to.
+// may stay on the host that it was sent to. That it goes into plain HTTP there is
+// the fault of transport.redirect-downgrade.
 func carries(t *scan.Target, r *scan.Response, credential string, header bool) string {
 	to, ok := redirects(r)
 	if !ok {
@@ -96,8 +97,6 @@ func carries(t *scan.Target, r *scan.Response, credential string, header bool) s
 		return "the credential of the Authorization header is in the Location"
 	case inside && away:
 		return "the credential of the query goes along to another host"
-	case inside && t.HTTPS() && to.Scheme == "http":
-		return "the credential of the query goes along into plain HTTP"
 	case away && tokenParameter.MatchString(location):
 		return "the Location carries a token to another host"
 	}
