@@ -34,6 +34,7 @@ type logins struct {
 	made, bad, fail int
 	grant           bool // the target wants grant_type
 	refresh         int  // 1 + index of the way to refresh that worked
+	stranger        string
 }
 
 var (
@@ -192,8 +193,8 @@ var (
 	passwordField = regexp.MustCompile(`(?i)pass|pwd|secret|pin`)
 )
 
-// BadLogin tries to log in as a user who does not exist, with a random password.
-// Twelve are the most of a scan (ErrLogins). It does not back off.
+// BadLogin tries to log in as a user who does not exist, always the same one, with
+// a random password. Twelve are the most of a scan (ErrLogins). It does not back off.
 func (t *Target) BadLogin(ctx context.Context) (*Response, error) {
 	if !t.CanLogin() {
 		return nil, fmt.Errorf("log in: %w", ErrAbsent)
@@ -203,6 +204,10 @@ func (t *Target) BadLogin(ctx context.Context) (*Response, error) {
 	if !over {
 		t.logins.bad++
 	}
+	if t.logins.stranger == "" {
+		t.logins.stranger = "wt-" + Random(6)
+	}
+	stranger := t.logins.stranger
 	t.logins.mu.Unlock()
 	if over {
 		return nil, ErrLogins
@@ -212,9 +217,9 @@ func (t *Target) BadLogin(ctx context.Context) (*Response, error) {
 		case passwordField.MatchString(name):
 			return "wt-" + Random(12)
 		case strings.Contains(v, "@"):
-			return "wt-" + Random(6) + "@example.invalid"
+			return stranger + "@example.invalid"
 		case userField.MatchString(name):
-			return "wt-" + Random(6)
+			return stranger
 		}
 		return v
 	})
@@ -263,6 +268,7 @@ func (t *Target) Refresh(ctx context.Context, s Session) (Session, error) {
 			t.logins.mu.Lock()
 			t.logins.refresh = i + 1
 			t.logins.mu.Unlock()
+			next.keepCookies(s)
 			return next, nil
 		}
 		if res.Status == 429 {
@@ -273,6 +279,16 @@ func (t *Target) Refresh(ctx context.Context, s Session) (Session, error) {
 		return Session{Response: last}, fmt.Errorf("refresh at %s: status 404: %w", at, ErrAbsent)
 	}
 	return Session{Response: last}, fmt.Errorf("refresh at %s: refused with status %d", at, last.Status)
+}
+
+// keepCookies takes over the cookies of the session before that this answer has
+// not replaced, as a browser would.
+func (s *Session) keepCookies(before Session) {
+	for _, c := range before.Cookies {
+		if !slices.ContainsFunc(s.Cookies, func(n *http.Cookie) bool { return n.Name == c.Name }) {
+			s.Cookies = append(s.Cookies, c)
+		}
+	}
 }
 
 func refreshRequest(at, way string, s Session) Request {
