@@ -164,6 +164,14 @@ func TestWrapHijacks(t *testing.T) {
 			t.Fatalf("got %q, %v; want %q", line, err, want)
 		}
 	}
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
+	for begin := time.Now(); time.Since(begin) < 700*time.Millisecond; <-tick.C { // three sweeps
+		_, _ = io.WriteString(c, "still there\n")
+		if line, err := in.ReadString('\n'); line != "you said still there\n" {
+			t.Fatalf("got %q, %v after the handler had returned", line, err)
+		}
+	}
 	f.clock.advance(10 * time.Minute) // the token ends, and so does the connection
 	_ = c.SetReadDeadline(time.Now().Add(patience))
 	if _, err := in.ReadByte(); err == nil || errors.Is(err, errTimeout(err)) {
