@@ -20,6 +20,7 @@ type demoOptions struct {
 	once   bool
 	listen string
 	every  bool // a row for each forged token
+	noScan bool // the attacks alone
 	// change alters the guard's configuration before it starts. Nil: nothing.
 	change func(*guard.Config)
 }
@@ -31,13 +32,15 @@ func demoCommand() *cobra.Command {
 	var o demoOptions
 	cmd := &cobra.Command{
 		Use:   "demo [--once]",
-		Short: "See it work: a weak API, the guard before it, every attack at both",
-		Long: `Starts a deliberately weak API and the guard in front of it, both on loopback,
-throws every attack at both, and shows what each of them answered and which of
-the guard's rules refused. Then both stay up to be tried, until Ctrl-C.
+		Short: "See it work: a weak API, scanned and attacked with and without the guard",
+		Long: `Starts a deliberately weak API on loopback and scans it. Puts a guard before it,
+with the configuration that the scan has written, and scans again through it.
+Then throws every attack at both, and shows what each of them answered and
+which of the guard's rules refused. All stays up to be tried, until Ctrl-C.
 
-With --once it ends at once: exit 0 if the guard has refused every attack and
-let every good request through, 1 if not.`,
+With --once it ends at once: exit 0 if the second scan found nothing of medium
+or above, and the guard refused every attack and let every good request
+through; 1 if not.`,
 		Example: `  wiretight demo
   wiretight demo --once`,
 		Args: cobra.NoArgs,
@@ -49,6 +52,7 @@ let every good request through, 1 if not.`,
 	}
 	cmd.Flags().BoolVar(&o.once, "once", false, "end after the table")
 	cmd.Flags().StringVar(&o.listen, "listen", "127.0.0.1:0", "the guard's `ADDR`, on loopback")
+	cmd.Flags().BoolVar(&o.noScan, "no-scan", false, "the attacks alone, without the two scans")
 	cmd.Flags().BoolVar(&o.every, "every", false, "a row for every forged token, not one for each kind")
 	return cmd
 }
@@ -69,12 +73,16 @@ func runDemo(ctx context.Context, o demoOptions, stdout, stderr io.Writer) error
 	}
 	defer bed.close()
 	screen := newScreen(stdout)
-	loop, err := bed.runLoop(ctx)
-	if err != nil {
-		return &exitError{exitFailed, fmt.Errorf("wiretight: the demonstration did not end: %w", err)}
+	scanned := true
+	if !o.noScan {
+		loop, err := bed.runLoop(ctx)
+		if err != nil {
+			return &exitError{exitFailed, fmt.Errorf("wiretight: the demonstration did not end: %w", err)}
+		}
+		defer loop.close()
+		loop.print(screen, bed)
+		scanned = loop.ok()
 	}
-	defer loop.close()
-	loop.print(screen, bed)
 	attacking, cancel := context.WithTimeout(ctx, demoTime)
 	defer cancel()
 	report, err := bed.attack(attacking, o.every)
@@ -87,7 +95,7 @@ func runDemo(ctx context.Context, o demoOptions, stdout, stderr io.Writer) error
 			return &exitError{exitFailed, fmt.Errorf("wiretight: %w", err)}
 		}
 	}
-	if !loop.ok() {
+	if !scanned {
 		return &exitError{exitFindings, errors.New("wiretight: the scan through the guard still finds something of medium or above")}
 	}
 	if !report.ok() {

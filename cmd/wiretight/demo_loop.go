@@ -164,15 +164,16 @@ func (l *demoLoop) print(s *screen, b *demoBed) {
 	row("passed, skipped, not decided", outcomes(l.weak), outcomes(l.guarded))
 	row("requests, time", effort(l.weak), effort(l.guarded))
 	fmt.Fprintln(s.w)
+	fmt.Fprintf(s.w, "  %-29s %-8s %-9s %s\n", "weakness", "before", "behind", "closed by")
 	after := map[string]string{}
 	for _, id := range l.guarded.Passed {
 		after[id] = "passed"
 	}
 	for _, u := range l.guarded.Skipped {
-		after[u.ID] = "does not apply"
+		after[u.ID] = "n/a"
 	}
 	for _, u := range l.guarded.Inconclusive {
-		after[u.ID] = "not decided"
+		after[u.ID] = "undecided"
 	}
 	for _, f := range l.guarded.Findings {
 		after[f.ID] = string(f.Severity)
@@ -182,15 +183,15 @@ func (l *demoLoop) print(s *screen, b *demoBed) {
 		if closed == "" || strings.Contains(closed, " ") {
 			closed = ""
 		}
-		fmt.Fprintf(s.w, "  %-30s %-9s %-15s %s\n", f.ID, f.Severity, after[f.ID], closed)
+		fmt.Fprintf(s.w, "  %-29s %-8s %-9s %s\n", f.ID, f.Severity, after[f.ID], closed)
 	}
 	for _, f := range l.guarded.Findings {
 		if !slices.ContainsFunc(l.weak.Findings, func(w scan.Finding) bool { return w.ID == f.ID }) {
-			fmt.Fprintf(s.w, "  %-30s %-9s %-15s\n", f.ID, "-", f.Severity)
+			fmt.Fprintf(s.w, "  %-29s %-8s %s\n", f.ID, "-", f.Severity)
 		}
 	}
 	for _, u := range l.guarded.Inconclusive {
-		fmt.Fprintf(s.w, "  %-30s not decided: %s\n", u.ID, u.Reason)
+		fmt.Fprintf(s.w, "  %-29s undecided: %s\n", u.ID, u.Reason)
 	}
 	fmt.Fprintf(s.w, "\n  before  %s\n          file://%s\n  behind  %s\n          file://%s\n  by      %s\n\n", b.lab.URL, l.pages[0], l.base, l.pages[1], l.yaml)
 }
@@ -209,4 +210,3 @@ func outcomes(r *scan.Report) string {
 func effort(r *scan.Report) string {
 	return fmt.Sprintf("%d, %.1f s", r.Requests, float64(r.DurationMS)/1000)
 }
-

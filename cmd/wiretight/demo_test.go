@@ -121,7 +121,7 @@ func TestDemoTellsWhenTheGuardDoesNotHold(t *testing.T) {
 			ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
 			defer cancel()
 			var out, diag bytes.Buffer
-			err := runDemo(ctx, demoOptions{once: true, listen: "127.0.0.1:0", change: c.change}, &out, &diag)
+			err := runDemo(ctx, demoOptions{once: true, noScan: true, listen: "127.0.0.1:0", change: c.change}, &out, &diag)
 			var exit *exitError
 			if !errors.As(err, &exit) {
 				t.Fatalf("got %v, want an exit code", err)
@@ -141,7 +141,7 @@ func TestDemoOnceEndsWell(t *testing.T) {
 	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
 	defer cancel()
 	var out, diag bytes.Buffer
-	if err := runDemo(ctx, demoOptions{once: true, every: true, listen: "127.0.0.1:0"}, &out, &diag); err != nil {
+	if err := runDemo(ctx, demoOptions{once: true, noScan: true, every: true, listen: "127.0.0.1:0"}, &out, &diag); err != nil {
 		t.Fatalf("got %v\n%s", err, out.String())
 	}
 	for _, want := range []string{"alg nOnE, signature empty", "The guard held.", "the guard for 0."} {
@@ -226,7 +226,7 @@ func TestDemoInterruptedSaysSo(t *testing.T) {
 	ctx, cancel := context.WithCancel(context.Background())
 	var out, diag bytes.Buffer
 	time.AfterFunc(300*time.Millisecond, cancel) // in the midst of it, or before it
-	err := runDemo(ctx, demoOptions{once: true, listen: "127.0.0.1:0"}, &out, &diag)
+	err := runDemo(ctx, demoOptions{once: true, noScan: true, listen: "127.0.0.1:0"}, &out, &diag)
 	var exit *exitError
 	if !errors.As(err, &exit) || exit.code != exitFailed || strings.Contains(out.String(), "The guard") {
 		t.Errorf("got %v and %q, want exit %d and no judgement", err, out.String(), exitFailed)
