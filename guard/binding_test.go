@@ -393,6 +393,22 @@ func TestConfirmations(t *testing.T) {
 			}
 		}
 	}
+	// Not even to who can show both: a remembered token would show only one.
+	own, mine := clientCertificate(t)
+	sum := sha256.Sum256([]byte("secret"))
+	for name, cnf := range map[string]map[string]any{
+		"key and certificate":         {"jkt": h.jkt, "x5t#S256": mine},
+		"key and fingerprint":         {"jkt": h.jkt, "fp#S256": base64url(sum[:])},
+		"certificate and fingerprint": {"x5t#S256": mine, "fp#S256": base64url(sum[:])},
+	} {
+		raw := f.mint(map[string]any{"cnf": cnf})
+		for _, scheme := range []string{"Bearer ", "DPoP "} {
+			got := f.send(f.client(false, own), "GET", "/", "", "Authorization", scheme+raw, "Dpop", h.proof(raw, "/", nil), "Cookie", "__Host-fingerprint=secret")
+			if got.status != 401 {
+				t.Errorf("%s under %s, both shown: got %v, want 401", name, scheme, got)
+			}
+		}
+	}
 	if n := f.upstream.count(); n != 0 {
 		t.Errorf("%d requests reached the upstream", n)
 	}

@@ -272,7 +272,7 @@ func TestOwnCookies(t *testing.T) {
 var hostile = []string{
 	"alice\r\nX-Auth-Scopes: admin", "alice\nx", "alice\x00", "alice\x1b[31m", "alice\x7f", "alice\u0085x", "alice\u2028x",
 	"älice", "\u202eecila", "a\u0301", "😀", " alice", "alice ", "\talice", "alice,bob", "alice, bob", "a;b", `a"b`, `a\"b`,
-	"%0d%0aX-Auth-Scopes: admin", "%c3%a4lice", "100%", "{{.Env.SECRET}}", "${jndi:ldap://x}", "$(id)", "`id`", "<script>", "' OR 1=1--",
+	"%0d%0aX-Auth-Scopes: admin", "%c3%a4lice", "%C3%A4lice", "%20alice", "100%", "{{.Env.SECRET}}", "${jndi:ldap://x}", "$(id)", "`id`", "<script>", "' OR 1=1--",
 	"\ufeffalice", "\u200balice", strings.Repeat("x", 3000), "level=ERROR msg=forged", `","rule":"none`,
 }
 

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/wiretight/wiretight/guard"
+	"github.com/wiretight/wiretight/internal/keyset"
 )
 
 // TestBadReload holds that a configuration with a mistake changes nothing.
@@ -59,15 +60,20 @@ func TestReloadForgets(t *testing.T) {
 		"audience":  func(_ *testing.T, i *guard.Issuer) { i.Audiences = []string{"other"} },
 		"issuer":    func(_ *testing.T, i *guard.Issuer) { i.Issuer = "https://other.example/" },
 		"algorithm": func(_ *testing.T, i *guard.Issuer) { i.Algorithms = []string{"RS256"} },
-		"keys":      func(t *testing.T, i *guard.Issuer) { i.JWKS = jwks(t, newSigner(t, "key-1")) },
+		"keys":      func(t *testing.T, i *guard.Issuer) { i.Keys = keyset.NewLocal(keysOf(t, newSigner(t, "key-1"))) },
 		"type":      func(_ *testing.T, i *guard.Issuer) { i.Types = []string{"JWT"} },
 		"lifetime":  func(_ *testing.T, i *guard.Issuer) { i.MaxLifetime = time.Minute },
 		"claims":    func(_ *testing.T, i *guard.Issuer) { i.Require = []string{"exp", "tenant"} },
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			f := newFixture(t, func(c *guard.Config) { c.RateLimit = neverLimited })
-			raw := f.mint(nil)
+			signer := newSigner(t, "key-1")
+			f := newFixture(t, func(c *guard.Config) {
+				c.RateLimit = neverLimited
+				// Keys that stay the same are no reason to look again.
+				c.Tokens.Issuers[0].JWKS, c.Tokens.Issuers[0].Keys = nil, keyset.NewLocal(keysOf(t, signer))
+			})
+			raw := f.mintWith(signer, nil)
 			strict := f.config
 			strict.Tokens.Issuers = append([]guard.Issuer{}, strict.Tokens.Issuers...)
 			change(t, &strict.Tokens.Issuers[0])
