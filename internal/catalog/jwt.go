@@ -104,7 +104,7 @@ var jwtForgeries = []Entry{
 		Why: "The server asks whatever address a token names, before it knows who wrote it. From inside the network that reaches metadata services, " +
 			"administration pages and neighbours; from outside it is a way to have requests made in somebody else's name.",
 		How: "Tokens whose jku, x5u, kid and iss name new URLs on a listener of the scan's own are sent. Any call to one of them is the finding, whatever " +
-			"the API answers. If the key found there is trusted too, that is reported instead. Fetching that takes longer than a second, or insists on https, is missed.",
+			"the API answers; whether the key found there is trusted too is told by jwt.embedded-key. Fetching that takes longer than a second, or insists on https, is missed.",
 		Fix:   fixes("Fetch keys from URLs of your own configuration only. Where several issuers are allowed, compare iss with their list before anything is fetched.", fixedKeys),
 		Guard: "tokens.issuers.jwks_url", GuardNote: "The guard fetches from its configured URLs only, and never because a token says so.",
 		References: []string{rfc8725 + "#section-3.10", "https://cwe.mitre.org/data/definitions/918.html"},

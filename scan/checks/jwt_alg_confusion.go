@@ -14,7 +14,7 @@ import (
 // secret, in any form in which they may hold it. Where no key is published, that
 // of the certificate is tried, and one computed from two tokens.
 var jwtAlgConfusion = scan.Check{
-	ID: "jwt.alg-confusion", Needs: catalog.NeedsToken, After: []string{"jwt.signature-unverified", "jwt.blank-secret"},
+	ID: "jwt.alg-confusion", Needs: catalog.NeedsToken, After: []string{"jwt.signature-unverified"},
 	Run: func(ctx context.Context, t *scan.Target) scan.Verdict {
 		token, why := readable(t)
 		if why != "" {

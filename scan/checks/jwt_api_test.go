@@ -23,12 +23,11 @@ import (
 )
 
 // tokenAPI is an API behind JWTs: GET /me needs one. The zero value makes and takes
-// tokens of HS256 under a random secret as strictly as it should; each field opens
-// something.
+// tokens of ES256 as strictly as it should; each field opens something.
 type tokenAPI struct {
-	// alg is HS256, RS256 or ES256.
+	// alg is HS256, RS256 or ES256. Empty: HS256 if there is a secret.
 	alg string
-	// secret is that of HS256. Nil: random.
+	// secret is that of HS256.
 	secret []byte
 	// header and claims change its tokens; nil takes a member away.
 	header, claims map[string]any
@@ -36,6 +35,10 @@ type tokenAPI struct {
 	signature func(a *tokenAPI, s sent) bool
 	// overlook names the members that are not looked at: exp, nbf, iss, aud, typ.
 	overlook string
+	// optional names the claims that may be absent.
+	optional string
+	// fails tells which tokens are answered with 500.
+	fails func(s sent) bool
 	// before is called with each token, good or bad.
 	before func(a *tokenAPI, s sent)
 	// query takes tokens from a query parameter of that name.
@@ -89,11 +92,11 @@ var testKeys = sync.OnceValue(func() map[string]crypto.Signer {
 // start serves the API.
 func (a *tokenAPI) start(t testing.TB) *fixture {
 	t.Helper()
-	if a.alg == "" {
+	switch {
+	case a.alg == "" && a.secret != nil:
 		a.alg = "HS256"
-	}
-	if a.secret == nil {
-		a.secret = []byte(rand.Text() + rand.Text())
+	case a.alg == "":
+		a.alg = "ES256"
 	}
 	a.key, a.apiState = testKeys()[a.alg], &apiState{revoked: map[string]bool{}}
 	s := server{Handler: http.HandlerFunc(a.serve)}
@@ -230,7 +233,7 @@ func (a *tokenAPI) valid(s sent) bool {
 		if list, ok := a.claims[name].([]any); ok {
 			value = fmt.Sprint(list)
 		}
-		return skip(name) || fmt.Sprint(s.claims[name]) == value
+		return skip(name) || s.claims[name] == nil && strings.Contains(a.optional, name) || fmt.Sprint(s.claims[name]) == value
 	}
 	return (skip("exp") || dated && exp > now) && (skip("nbf") || !hasNbf || nbf <= now) &&
 		want("iss", "https://id.example/") && want("aud", "api.example") &&
@@ -265,6 +268,10 @@ func (a *tokenAPI) serve(w http.ResponseWriter, r *http.Request) {
 }
 
 func (a *tokenAPI) serveMe(w http.ResponseWriter, token string) {
+	if s, ok := parse(token); ok && a.fails != nil && a.fails(s) {
+		answer(w, 500, `{"detail":"Internal Server Error"}`)
+		return
+	}
 	good := a.takes(token)
 	a.mu.Lock()
 	locked := a.locked && a.bad

@@ -27,7 +27,8 @@ var jwtAudienceUnchecked = scan.Check{
 			}
 		}
 		return wellSigned(ctx, t, t.Material(ctx),
-			variants("other", "array", "extended", "part", "joined", "case", "object", "nested", "empty", "absent", "null"), "audience")
+			variants("other", "array", "extended", "part", "joined", "case", "object", "nested", "empty", "absent", "null"), "audience",
+			"case", "object", "nested", "empty", "absent", "null")
 	},
 }
 

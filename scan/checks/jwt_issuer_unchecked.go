@@ -21,7 +21,8 @@ var jwtIssuerUnchecked = scan.Check{
 			return scan.Skip("the genuine token has no iss; see jwt.missing-claims")
 		}
 		if m := t.Material(ctx); m.Sign != nil {
-			return wellSigned(ctx, t, m, variants("other", "extended", "beginning", "case", "array", "absent", "null"), "issuer")
+			return wellSigned(ctx, t, m, variants("other", "extended", "beginning", "case", "array", "absent", "null"), "issuer",
+				"case", "array", "absent", "null")
 		}
 		other := scan.ReadToken(string(t.Config().OtherToken.Reveal()))
 		if !other.JWT || other.Issuer == "" || other.Issuer == token.Issuer {

@@ -6,13 +6,13 @@ import (
 	"strings"
 	"sync"
 
-	"github.com/wiretight/wiretight/internal/attack"
 	"github.com/wiretight/wiretight/internal/catalog"
 	"github.com/wiretight/wiretight/scan"
 )
 
-// jwtKeyFetch finds services that call a URL because a token names it. Where the
-// key found there is trusted as well, jwt.embedded-key reports it.
+// jwtKeyFetch finds services that call a URL because a token names it, whatever
+// they answer. Whether the key found there is trusted is jwt.embedded-key's to
+// say.
 var jwtKeyFetch = scan.Check{
 	ID: "jwt.key-fetch", Needs: catalog.NeedsToken,
 	Run: func(ctx context.Context, t *scan.Target) scan.Verdict {
@@ -23,100 +23,72 @@ var jwtKeyFetch = scan.Check{
 		if err != nil {
 			return scan.Skip(err.Error())
 		}
-		at, why := attended(ctx, t)
+		at, why := telling(ctx, t)
 		if why != "" {
 			return scan.Unsure(why)
 		}
-		baits, err := layBaits(ctx, t, c, at)
+		baits, err := layBaits(ctx, t, c, at[0])
 		if err != nil {
 			return scan.Unsure("the tokens could not all be sent: " + err.Error())
 		}
-		return judgeBaits(ctx, t, at, baits)
+		return judgeBaits(ctx, t, at[0], baits)
 	},
 }
 
-// bait is a token that names a trap.
+// urlBait is a token that names a trap of its own.
 type urlBait struct {
-	attack.Forged
-	trap     *scan.Trap
-	answer   *scan.Response
-	accepted bool
-	fetched  bool
+	title  string
+	trap   *scan.Trap
+	answer *scan.Response
+	called bool
 }
 
-// attended is an operation that looks at tokens: one of the oracle's, or the first
-// that answers the genuine one.
-func attended(ctx context.Context, t *scan.Target) (p scan.Protected, why string) {
-	if list := t.Protected(); len(list) > 0 {
-		return list[0], ""
-	}
-	for _, o := range callable(t, 3) {
-		if p, err := t.Baseline(ctx, o); err == nil && p.Bv.OK() && !p.B0.OK() {
-			return p, ""
-		}
-	}
-	return p, "no operation is known that takes the token: " + t.Unprotected()
-}
-
-// layBaits sends each token with a trap of its own.
+// layBaits sends a token of each kind that can name a URL.
 func layBaits(ctx context.Context, t *scan.Target, c *scan.Callback, at scan.Protected) ([]*urlBait, error) {
 	m := knownMaterial(t)
-	m.CallbackURL = c.Trap().URL()
-	forged, err := forgeTokens(m, "key-url")
-	if err != nil {
-		return nil, err
-	}
 	var baits []*urlBait
-	for i := range forged {
+	for i := 0; ; i++ {
 		trap := c.Trap()
 		m.CallbackURL = trap.URL()
-		again, err := forgeTokens(m, "key-url")
+		forged, err := forgeTokens(m, "key-url")
+		if err != nil || i >= len(forged) {
+			return baits, err
+		}
+		r, err := t.Do(ctx, at.Request(forged[i].Token))
 		if err != nil {
 			return nil, err
 		}
-		b := &urlBait{Forged: again[i], trap: trap}
-		if at.Eligible {
-			a, err := t.Accepted(ctx, at, b.Token)
-			if err != nil {
-				return nil, err
-			}
-			b.answer, b.accepted = a.Response, a.Accepted
-		} else if b.answer, err = t.Do(ctx, at.Request(b.Token)); err != nil {
-			return nil, err
-		}
-		baits = append(baits, b)
+		baits = append(baits, &urlBait{title: forged[i].Title, trap: trap, answer: r})
 	}
-	return baits, nil
 }
 
-// judgeBaits waits for callers. What was accepted is a wider weakness.
+// judgeBaits waits for callers, at all traps at once.
 func judgeBaits(ctx context.Context, t *scan.Target, at scan.Protected, baits []*urlBait) scan.Verdict {
 	var wg sync.WaitGroup
 	for _, b := range baits {
-		wg.Go(func() { b.fetched = b.trap.Wait(ctx) })
+		wg.Go(func() { b.called = b.trap.Wait(ctx) })
 	}
 	wg.Wait()
-	if ctx.Err() != nil {
-		return scan.Unsure("the wait for callers was cut short")
-	}
-	trusted := ""
 	var lines []string
+	doubt := ""
 	for _, b := range baits {
 		switch {
-		case b.accepted:
-			trusted = b.Title
-		case b.fetched:
-			lines = append(lines, b.Title+" -> "+t.Summary(b.answer)+"; the scan's listener was called: "+strings.Join(b.trap.Hits(), ", "))
+		case b.called:
+			lines = append(lines, b.title+" -> "+t.Summary(b.answer)+"; the scan's listener was called: "+strings.Join(b.trap.Hits(), ", "))
+		case b.answer.Status == 429:
+			doubt = b.title + ": the target answered 429 and may not have looked at the token"
 		}
 	}
 	switch {
 	case len(lines) > 0:
 		slices.Sort(lines)
 		return scan.Find(scan.Evidence{
-			Method: at.Method, URL: at.URL, Text: t.Mask(strings.Join(lines, "\n")), Repeat: curl(at.Method, at.URL, `-H "Authorization: Bearer $TOKEN"`),
+			Method: at.Method, URL: at.URL, Text: t.Mask(strings.Join(lines, "\n") + "\ncontrol, no credential -> " + t.Summary(at.B0)), Repeat: curlToken(at, "$TOKEN"),
 		})
-	case trusted != "":
-		return scan.Skip("the key behind the URL is trusted as well; see jwt.embedded-key: " + trusted)
+	case ctx.Err() != nil:
+		return scan.Unsure("the wait for callers was cut short")
+	case doubt != "":
+		return scan.Unsure(doubt)
 	}
 	return scan.Pass()
 }

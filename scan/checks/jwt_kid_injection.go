@@ -70,7 +70,7 @@ func (w *thrower) quoted(ctx context.Context) ([]scan.Evidence, error) {
 			Method: p.Method, URL: p.URL, Confidence: "low", Severity: catalog.Medium, Title: "A quote in the kid header makes the service fail",
 			Text: w.t.Mask(fmt.Sprintf("The kid seems to reach a query.\n  kid without a quote: %s\n  kid with a quote: %s\n  genuine token: %s",
 				w.t.Summary(plain), w.t.Summary(quote), w.t.Summary(p.Bv))),
-			Repeat: curl(p.Method, p.URL, `-H "Authorization: Bearer $TOKEN"`),
+			Repeat: curlToken(p, "$TOKEN"),
 		}}, nil
 	}
 	return nil, nil
@@ -82,13 +82,17 @@ func withKid(t *scan.Target, kid string) (string, error) {
 	return hmacToken(scan.Random(32), map[string]any{"alg": "HS256", "typ": "JWT", "kid": kid}, token.Claims)
 }
 
-// commandDelay is how long a command delays, less what clocks differ.
+// commandDelay is how long a command delays, less what clocks differ. A request that
+// is given up before that has been delayed as well.
 const commandDelay = 4 * time.Second
 
 // delayed sends kids that are commands, each twice with a harmless one in between,
 // and looks at the time.
 func (w *thrower) delayed(ctx context.Context, forged []attack.Forged) ([]scan.Evidence, error) {
-	p := w.at[0]
+	p, enough := w.at[0], commandDelay
+	if most := w.t.Config().Timeout * 4 / 5; most > 0 {
+		enough = min(enough, most)
+	}
 	took := func(token string) (time.Duration, error) {
 		began := time.Now()
 		_, err := w.t.Do(ctx, p.Request(token))
@@ -107,7 +111,7 @@ func (w *thrower) delayed(ctx context.Context, forged []attack.Forged) ([]scan.E
 				return nil, err
 			}
 			times = append(times, d.Round(10*time.Millisecond).String())
-			if late = (d >= commandDelay) == (token == f.Token); !late {
+			if late = (d >= enough) == (token == f.Token); !late {
 				break
 			}
 		}
@@ -115,7 +119,7 @@ func (w *thrower) delayed(ctx context.Context, forged []attack.Forged) ([]scan.E
 			return []scan.Evidence{{
 				Method: p.Method, URL: p.URL, Confidence: "medium", Title: "A command in the kid header is run",
 				Text:   w.t.Mask(f.Title + ". It sleeps for 5 s; with it, without it, and both again, the answer took " + strings.Join(times, ", ") + "."),
-				Repeat: curl(p.Method, p.URL, `-H "Authorization: Bearer $TOKEN"`),
+				Repeat: curlToken(p, "$TOKEN"),
 			}}, nil
 		}
 	}

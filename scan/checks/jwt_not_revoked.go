@@ -89,7 +89,7 @@ func outlives(ctx context.Context, t *scan.Target, p scan.Protected, s scan.Sess
 			text := fmt.Sprintf("%s later than the logout the token is still accepted%s.\n  logout: %s %s\n  no credential: %s\n  token after the logout: %s",
 				waited.Round(100*time.Millisecond), remaining(t, s), out.URL, t.Summary(out), t.Summary(p.B0), t.Summary(r))
 			return scan.Find(scan.Evidence{
-				Method: p.Method, URL: p.URL, Text: t.Mask(text), Repeat: curl(p.Method, p.URL, `-H "Authorization: Bearer $TOKEN"`),
+				Method: p.Method, URL: p.URL, Text: t.Mask(text), Repeat: curlToken(p, "$TOKEN"),
 			})
 		}
 		select {

@@ -12,6 +12,6 @@ import (
 var jwtNullSignature = scan.Check{
 	ID: "jwt.null-signature", Needs: catalog.NeedsToken, After: []string{"jwt.signature-unverified"},
 	Run: func(ctx context.Context, t *scan.Target) scan.Verdict {
-		return throwAll(ctx, t, knownMaterial(t), nil, "null-signature")
+		return throwAll(ctx, t, knownMaterial(t), provesOnly("jwt.null-signature"), "null-signature", "json-form")
 	},
 }

@@ -2,7 +2,9 @@ package checks
 
 import (
 	"context"
+	"strings"
 
+	"github.com/wiretight/wiretight/internal/attack"
 	"github.com/wiretight/wiretight/internal/catalog"
 	"github.com/wiretight/wiretight/scan"
 )
@@ -22,8 +24,16 @@ var jwtSignatureUnverified = scan.Check{
 		if len(found) > 0 {
 			return scan.Find(found...)
 		}
-		return throwAll(ctx, t, knownMaterial(t), nil, "signature")
+		return throwAll(ctx, t, knownMaterial(t), notPsychic(t), "signature")
 	},
+}
+
+// notPsychic leaves a signature of zeros to jwt.psychic-signature, where the token is
+// of ECDSA.
+func notPsychic(t *scan.Target) func(attack.Forged) bool {
+	token, _ := t.Token()
+	zeros := variants("zeros")
+	return func(f attack.Forged) bool { return !strings.HasPrefix(token.Alg, "ES") || !zeros(f) }
 }
 
 // maxCarefree is how many operations are looked at that the oracle could not use.
@@ -46,20 +56,33 @@ func carefree(ctx context.Context, t *scan.Target) ([]scan.Evidence, error) {
 		if err != nil {
 			return found, err
 		}
-		if e, ok := careless(t, p); ok {
+		e, ok, err := careless(ctx, t, p)
+		if err != nil {
+			return found, err
+		}
+		if ok {
 			found = append(found, e)
 		}
 	}
 	return found, nil
 }
 
-// careless reads the baselines of an operation that is not eligible.
-func careless(t *scan.Target, p scan.Protected) (scan.Evidence, bool) {
+// careless reads the baselines of an operation that is not eligible, and asks once
+// more with another forged token.
+func careless(ctx context.Context, t *scan.Target, p scan.Protected) (e scan.Evidence, found bool, err error) {
 	if p.Eligible || !p.Bv.OK() || !p.Bv2.OK() || p.Br == nil || p.Br.Class != p.Bv.Class || p.Bv.Class != p.Bv2.Class {
-		return scan.Evidence{}, false
+		return e, false, nil
 	}
 	if p.B0 == nil || p.B0.Class == p.Bv.Class || p.B0.Status >= 500 || p.B0.Status == 429 {
-		return scan.Evidence{}, false
+		return e, false, nil
+	}
+	forged, err := forgeTokens(knownMaterial(t), "signature")
+	if err != nil || len(forged) == 0 {
+		return e, false, err
+	}
+	again, err := t.Do(ctx, p.Request(forged[0].Token))
+	if err != nil || again.Class != p.Bv.Class {
+		return e, false, err
 	}
 	text := "The genuine token under a random signature is answered as the genuine one.\n"
 	if p.Bg != nil && p.Bg.Class == p.Bv.Class {
@@ -68,11 +91,11 @@ func careless(t *scan.Target, p scan.Protected) (scan.Evidence, bool) {
 	for _, line := range []struct {
 		what string
 		r    *scan.Response
-	}{{"no credential", p.B0}, {"garbage", p.Bg}, {"random signature", p.Br}, {"genuine token", p.Bv}, {"genuine token afterwards", p.Bv2}} {
+	}{{"no credential", p.B0}, {"garbage", p.Bg}, {"random signature", p.Br}, {"first byte of the signature changed", again}, {"genuine token", p.Bv}, {"genuine token afterwards", p.Bv2}} {
 		text += "  " + line.what + ": " + t.Summary(line.r) + "\n"
 	}
 	return scan.Evidence{
 		Method: p.Method, URL: p.URL, Text: t.Mask(text),
-		Repeat: curl(p.Method, p.URL, `-H "Authorization: Bearer ${TOKEN%.*}.d2lyZXRpZ2h0"`),
-	}, true
+		Repeat: curlToken(p, "${TOKEN%.*}.d2lyZXRpZ2h0"),
+	}, true, nil
 }

@@ -10,8 +10,8 @@ import (
 
 // wellSigned sends tokens that are signed as the issuer would, each with one thing
 // wrong. One with nothing wrong goes first: if that is refused, the refusal of the
-// others says nothing.
-func wellSigned(ctx context.Context, t *scan.Target, m attack.Material, fits func(attack.Forged) bool, name string) scan.Verdict {
+// others says nothing. The variants in mild are of medium severity.
+func wellSigned(ctx context.Context, t *scan.Target, m attack.Material, fits func(attack.Forged) bool, name string, mild ...string) scan.Verdict {
 	forged, err := forgeTokens(m, name)
 	if err != nil {
 		return scan.Skip("the token is no JWT that could be forged: " + err.Error())
@@ -24,6 +24,7 @@ func wellSigned(ctx context.Context, t *scan.Target, m attack.Material, fits fun
 	if w == nil {
 		return scan.Unsure(why)
 	}
+	w.mild = variants(mild...)
 	for i := range forged {
 		forged[i].Title += ", signed with the secret that signs the genuine tokens"
 	}

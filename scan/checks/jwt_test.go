@@ -124,7 +124,7 @@ func jwtCases() []jwtCase {
 		{check: jwtKeyFetch, weak: weakAPI(tokenAPI{alg: "RS256", before: func(_ *tokenAPI, s sent) { fetched(s) }}), want: []string{"jku naming a foreign key set", "listener was called", "GET /", "401"}},
 		forged(jwtKidInjection, tokenAPI{signature: byFile}, "/dev/null", "control that must be refused"),
 		{check: jwtWeakSecret, weak: weakAPI(tokenAPI{secret: []byte("your-256-bit-secret")}), want: []string{"HS256", "yo•", "19 bytes", "was accepted", "genuine token"}, offline: true},
-		said(jwtWeakAlgorithm, tokenAPI{claims: map[string]any{"aud": []any{"a", "b"}}}, "HS256", "2 audiences"),
+		said(jwtWeakAlgorithm, tokenAPI{secret: unguessed(), claims: map[string]any{"aud": []any{"a", "b"}}}, "HS256", "2 audiences"),
 		signed(jwtExpiredAccepted, "exp", "Expired an hour ago"),
 		signed(jwtNotBeforeIgnored, "nbf", "nbf an hour ahead"),
 		said(jwtNoExpiry, tokenAPI{claims: map[string]any{"exp": nil}}, "no exp"),

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/wiretight/wiretight/internal/attack"
+	"github.com/wiretight/wiretight/internal/catalog"
 	"github.com/wiretight/wiretight/scan"
 )
 
@@ -21,6 +22,8 @@ type thrower struct {
 	elsewhere int
 	// unsure is the first reason why a token was neither taken nor refused.
 	unsure string
+	// mild tells which tokens prove less than the catalog's severity. Nil: none.
+	mild func(attack.Forged) bool
 	// seen has the last answer to each token by its name.
 	seen map[string]*scan.Response
 }
@@ -103,7 +106,7 @@ func (w *thrower) one(ctx context.Context, p scan.Protected, f attack.Forged) (e
 	case !a.Accepted:
 		return e, false, nil
 	}
-	text := f.Title + ". " + f.Why + ".\n" + a.Evidence
+	text := f.Title + ": " + f.Why + ".\n" + a.Evidence
 	if f.Control != "" {
 		c, err := w.t.Accepted(ctx, p, f.Control)
 		switch {
@@ -118,7 +121,11 @@ func (w *thrower) one(ctx context.Context, p scan.Protected, f attack.Forged) (e
 		}
 		text += fmt.Sprintf("  %-30s %s\n", "control that must be refused", w.t.Summary(c.Response))
 	}
-	return scan.Evidence{Method: p.Method, URL: p.URL, Text: w.t.Mask(text), Repeat: a.Repeat}, true, nil
+	e = scan.Evidence{Method: p.Method, URL: p.URL, Text: w.t.Mask(text), Repeat: a.Repeat}
+	if w.mild != nil && w.mild(f) {
+		e.Severity = catalog.Medium
+	}
+	return e, true, nil
 }
 
 func (w *thrower) doubt(reason string) {
@@ -143,6 +150,11 @@ func forgeTokens(m attack.Material, names ...string) ([]attack.Forged, error) {
 	return all, nil
 }
 
+// provesOnly chooses the tokens that one check reports.
+func provesOnly(id string) func(attack.Forged) bool {
+	return func(f attack.Forged) bool { return f.Check == id && !f.Intrusive }
+}
+
 // variants chooses tokens by the part of their name after the slash.
 func variants(names ...string) func(attack.Forged) bool {
 	return func(f attack.Forged) bool {
@@ -163,6 +175,14 @@ func knownMaterial(t *scan.Target) attack.Material {
 		}
 	}
 	return m
+}
+
+// curlToken is a command that sends a token as the operation wants it.
+func curlToken(p scan.Protected, token string) string {
+	if p.Cookie != "" {
+		return curl(p.Method, p.URL, `-b "`+p.Cookie+`=`+token+`"`)
+	}
+	return curl(p.Method, p.URL, `-H "Authorization: Bearer `+token+`"`)
 }
 
 // clock is the scan's time.

@@ -17,7 +17,7 @@ var mendedB = map[string]func(testing.TB) *fixture{
 	"jwt.embedded-key":         func(t testing.TB) *fixture { return (&tokenAPI{alg: "ES256", publish: true}).start(t) },
 	"jwt.key-fetch":            func(t testing.TB) *fixture { return (&tokenAPI{alg: "RS256", publish: true}).start(t) },
 	"jwt.kid-injection":        func(t testing.TB) *fixture { return (&tokenAPI{header: map[string]any{"kid": "k1"}}).start(t) },
-	"jwt.weak-secret":          func(t testing.TB) *fixture { return (&tokenAPI{}).start(t) },
+	"jwt.weak-secret":          func(t testing.TB) *fixture { return (&tokenAPI{secret: unguessed()}).start(t) },
 	"jwt.weak-algorithm":       func(t testing.TB) *fixture { return (&tokenAPI{alg: "ES256", publish: true}).start(t) },
 	"jwt.expired-accepted":     secretKnown(tokenAPI{}),
 	"jwt.not-before-ignored":   secretKnown(tokenAPI{}),
@@ -35,11 +35,14 @@ var mendedB = map[string]func(testing.TB) *fixture{
 	"jwt.not-revoked":    func(t testing.TB) *fixture { return (&tokenAPI{login: true, logout: "revoke"}).start(t) },
 }
 
+// unguessed is a secret that nobody guesses.
+func unguessed() []byte { return []byte(rand.Text() + rand.Text()) }
+
 // secretKnown gives the scan the secret of the API.
 func secretKnown(a tokenAPI) func(testing.TB) *fixture {
 	return func(t testing.TB) *fixture {
 		b := a
-		b.secret = []byte(rand.Text() + rand.Text())
+		b.secret = unguessed()
 		f := b.start(t)
 		f.Config.Secret = text(string(b.secret))
 		return f

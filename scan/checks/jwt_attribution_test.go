@@ -1,0 +1,104 @@
+package checks
+
+import (
+	"slices"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/wiretight/wiretight/scan"
+)
+
+// TestJWTRootCause runs all checks of tokens at once. One weakness is one finding:
+// what follows from it is subsumed, or passes.
+func TestJWTRootCause(t *testing.T) {
+	t.Parallel()
+	tests := map[string]struct {
+		api  tokenAPI
+		want []string
+		// under is subsumed by the first of want.
+		under []string
+	}{
+		"no signature matters":  {tokenAPI{signature: anything}, []string{"jwt.signature-unverified"}, []string{"jwt.null-signature", "jwt.alg-none", "jwt.blank-secret", "jwt.kid-injection", "jwt.weak-secret", "jwt.expired-accepted"}},
+		"empty signatures pass": {tokenAPI{signature: func(_ *tokenAPI, s sent) bool { return len(s.signature) == 0 }}, []string{"jwt.null-signature"}, []string{"jwt.alg-none"}},
+		"none passes":           {tokenAPI{signature: byNone}, []string{"jwt.alg-none"}, nil},
+		"the secret is empty":   {tokenAPI{secret: []byte{}}, []string{"jwt.blank-secret"}, []string{"jwt.kid-injection", "jwt.weak-secret"}},
+		"kid reaches a file":    {tokenAPI{signature: byFile}, []string{"jwt.kid-injection"}, nil},
+		"kid reaches a query":   {tokenAPI{signature: byQuery}, []string{"jwt.kid-injection"}, nil},
+		"zeros pass":            {tokenAPI{alg: "ES256", signature: byZeros}, []string{"jwt.psychic-signature"}, nil},
+		"public key as secret":  {tokenAPI{alg: "RS256", signature: byPublicKey}, []string{"jwt.alg-confusion"}, nil},
+		"jwk is trusted":        {tokenAPI{alg: "ES256", signature: byOwnKey}, []string{"jwt.embedded-key"}, nil},
+		"jku is trusted":        {tokenAPI{alg: "ES256", signature: byURL}, []string{"jwt.embedded-key", "jwt.key-fetch"}, nil},
+		"a guessable secret":    {tokenAPI{secret: []byte("changethis")}, []string{"jwt.weak-secret"}, nil},
+		"nothing":               {tokenAPI{}, nil, nil},
+	}
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			api := tt.api
+			api.publish = api.secret == nil
+			f := api.start(t)
+			r, err := scan.Run(t.Context(), f.Config, jwtChecks())
+			if err != nil {
+				t.Fatal(err)
+			}
+			var got []string
+			for _, x := range r.Findings {
+				got = append(got, x.ID)
+			}
+			slices.Sort(got)
+			if diff := cmp.Diff(tt.want, got); diff != "" {
+				t.Errorf("findings (-want +got):\n%s", diff)
+			}
+			for _, id := range tt.under {
+				if !slices.Contains(r.Subsumed, scan.SubsumedCheck{ID: id, By: tt.want[0]}) {
+					t.Errorf("%s: got subsumed %v, want it by %s", id, r.Subsumed, tt.want[0])
+				}
+			}
+			if len(r.Inconclusive) > 0 {
+				t.Errorf("got inconclusive %v, want none", r.Inconclusive)
+			}
+			if r.Requests > 220 {
+				t.Errorf("got %d requests for the checks of tokens, want at most 220 of 600", r.Requests)
+			}
+		})
+	}
+}
+
+// TestJWTUndecided has services whose answers say nothing: no check may pass there
+// that would need them.
+func TestJWTUndecided(t *testing.T) {
+	t.Parallel()
+	for name, api := range map[string]tokenAPI{
+		"500 to every bad token": {sick: true},
+		"a bad token locks out":  {locked: true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			a := api
+			a.secret = []byte("0123456789-0123456789-0123456789-x")
+			f := a.start(t)
+			f.Config.Secret = text(string(a.secret))
+			var online []scan.Check
+			for _, c := range jwtCases() {
+				if !c.offline && c.check.Needs != "login" && c.check.ID != "jwt.psychic-signature" && c.check.ID != "jwt.alg-confusion" {
+					online = append(online, c.check)
+				}
+			}
+			r, err := scan.Run(t.Context(), f.Config, online)
+			if err != nil {
+				t.Fatal(err)
+			}
+			passed := slices.DeleteFunc(slices.Clone(r.Passed), func(id string) bool {
+				// These send nothing bad, or need no refusal to decide.
+				return id == "jwt.token-in-url" || id == "jwt.key-fetch"
+			})
+			if len(passed) > 0 || len(r.Findings) > 0 {
+				t.Errorf("got passed %v, found %v, want neither", passed, r.Findings)
+			}
+			if len(r.Inconclusive) < 8 {
+				t.Errorf("got inconclusive %v, want nearly all", r.Inconclusive)
+			}
+		})
+	}
+}
