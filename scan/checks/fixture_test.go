@@ -23,7 +23,6 @@ import (
 	"slices"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"testing"
 	"time"
 
@@ -38,7 +37,9 @@ type fixture struct {
 	// Config is for scan.Run. Tests may change it before.
 	Config scan.Config
 
-	dead atomic.Bool
+	mu    sync.Mutex
+	dead  bool
+	conns []net.Conn // that the scan has dialled
 }
 
 // server says what a fixture serves. The zero value is as strict as an edge can
@@ -87,23 +88,41 @@ func serve(t testing.TB, s server) *fixture {
 	f.Config = scan.Config{
 		URL: f.URL, Token: redact.NewText(s.Token), CA: testPKI(t).pool, Rate: 1e6, Timeout: 3 * time.Second,
 		Dial: func(ctx context.Context, network, addr string) (net.Conn, error) {
-			if f.dead.Load() {
-				return nil, errors.New("the target is dead")
-			}
 			if s.Closed && strings.HasSuffix(addr, ":80") {
 				return nil, errors.New("connection refused")
 			}
-			var d net.Dialer
-			return d.DialContext(ctx, network, l.Addr().String())
+			return f.dial(ctx, network, l.Addr().String())
 		},
 	}
 	s.listen(t, l)
 	return f
 }
 
-// kill makes every connection from now on fail, and so every request: the
-// fixture keeps no connection alive.
-func (f *fixture) kill() { f.dead.Store(true) }
+func (f *fixture) dial(ctx context.Context, network, addr string) (net.Conn, error) {
+	var d net.Dialer
+	c, err := d.DialContext(ctx, network, addr)
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	switch {
+	case err != nil:
+		return nil, err
+	case f.dead:
+		c.Close()
+		return nil, errors.New("the target is dead")
+	}
+	f.conns = append(f.conns, c)
+	return c, nil
+}
+
+// kill ends every connection, and makes all from now on fail.
+func (f *fixture) kill() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.dead = true
+	for _, c := range f.conns {
+		c.Close()
+	}
+}
 
 // listen parts what comes in by its first byte.
 func (s server) listen(t testing.TB, l net.Listener) {
@@ -139,7 +158,6 @@ func (s server) listen(t testing.TB, l net.Listener) {
 		{Handler: s.plainHandler(), ErrorLog: quiet, ReadHeaderTimeout: 5 * time.Second},
 	}
 	for i, inner := range []net.Listener{tls.NewListener(secure, s.tlsConfig(t)), plain} {
-		servers[i].SetKeepAlivesEnabled(false)
 		conns.Go(func() { _ = servers[i].Serve(inner) })
 	}
 	t.Cleanup(func() {
