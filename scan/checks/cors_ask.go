@@ -19,6 +19,8 @@ type crossOrigin struct {
 	varies      bool
 	// genuine says that the answer is the one to a good token: data worth reading.
 	genuine bool
+	// cookies says that the request had the session's cookies.
+	cookies bool
 	*scan.Response
 }
 
@@ -26,7 +28,11 @@ type crossOrigin struct {
 func (c crossOrigin) readable() bool { return c.allow == c.origin || c.allow == "*" }
 
 func (c crossOrigin) line() string {
-	s := fmt.Sprintf("Origin: %s -> %d", c.origin, c.Status)
+	s := "Origin: " + c.origin
+	if c.cookies {
+		s += ", with the session's cookies"
+	}
+	s += fmt.Sprintf(" -> %d", c.Status)
 	if c.allow == "" {
 		return s + ", no Access-Control-Allow-Origin"
 	}
@@ -43,31 +49,63 @@ func (c crossOrigin) line() string {
 // corsOperation is the operation that cross-origin requests are tried on: a
 // protected one with the genuine token, or without a token the first that
 // answers. genuine is false for the latter, since its answers are no secret.
-func corsOperation(t *scan.Target) (r scan.Request, genuine func(*scan.Response) bool, ok bool) {
+func corsOperation(ctx context.Context, t *scan.Target) (r scan.Request, genuine func(*scan.Response) bool) {
 	if token, has := t.Token(); has {
-		for _, p := range t.Protected() {
-			return p.Request(string(token.Raw.Reveal())), p.Genuine, true
+		if list, _ := telling(ctx, t); len(list) > 0 {
+			p := list[0]
+			return p.Request(string(token.Raw.Reveal())), func(r *scan.Response) bool { return takes(p, r) }
 		}
 	}
 	ops := append(callable(t, 1), rootOperation(t))
-	return ops[0].Request(), func(*scan.Response) bool { return false }, true
+	return ops[0].Request(), func(*scan.Response) bool { return false }
 }
 
 // corsAsk makes a request from an origin, once in a scan.
 func corsAsk(ctx context.Context, t *scan.Target, origin string) (crossOrigin, error) {
-	return scan.Memo(t, "cors "+origin, func() (crossOrigin, error) {
-		r, genuine, _ := corsOperation(t)
-		r.Header = r.Header.Clone()
-		if r.Header == nil {
-			r.Header = map[string][]string{}
+	return scan.Memo(t, "cors "+origin, func() (crossOrigin, error) { return corsSend(ctx, t, origin, "") })
+}
+
+// corsAskWithCookies makes the request as a browser does that has the session's
+// cookies, once in a scan. Middlewares that answer others with a star may name
+// the origin then, as Starlette does. asked is false where there are no cookies.
+func corsAskWithCookies(ctx context.Context, t *scan.Target, origin string) (c crossOrigin, asked bool, err error) {
+	cookies := sessionCookies(t)
+	if cookies == "" {
+		return c, false, nil
+	}
+	c, err = scan.Memo(t, "cors with cookies "+origin, func() (crossOrigin, error) { return corsSend(ctx, t, origin, cookies) })
+	return c, true, err
+}
+
+// sessionCookies is the Cookie header of a browser that has logged in.
+func sessionCookies(t *scan.Target) string {
+	s, _ := t.Session()
+	var pairs []string
+	for _, c := range s.Cookies {
+		if c.Value != "" && c.MaxAge >= 0 {
+			pairs = append(pairs, c.Name+"="+c.Value)
 		}
-		r.Header.Set("Origin", origin)
-		res, err := t.Do(ctx, r)
-		if err != nil {
-			return crossOrigin{}, err
-		}
-		return readCORS(origin, res, genuine(res)), nil
-	})
+	}
+	return strings.Join(pairs, "; ")
+}
+
+func corsSend(ctx context.Context, t *scan.Target, origin, cookies string) (crossOrigin, error) {
+	r, genuine := corsOperation(ctx, t)
+	r.Header = r.Header.Clone()
+	if r.Header == nil {
+		r.Header = map[string][]string{}
+	}
+	r.Header.Set("Origin", origin)
+	if cookies != "" {
+		r.Header.Set("Cookie", cookies)
+	}
+	res, err := t.Do(ctx, r)
+	if err != nil {
+		return crossOrigin{}, err
+	}
+	c := readCORS(origin, res, genuine(res))
+	c.cookies = cookies != ""
+	return c, nil
 }
 
 func readCORS(origin string, res *scan.Response, genuine bool) crossOrigin {
@@ -131,8 +169,12 @@ func corsEvidence(t *scan.Target, c crossOrigin, others ...crossOrigin) scan.Evi
 	if c.genuine {
 		lines = append(lines, "the answer is the one to the genuine token")
 	}
+	flags := []string{"-H " + shellQuote("Origin: "+c.origin), `-H "Authorization: Bearer $TOKEN"`}
+	if c.cookies {
+		flags = append(flags, `-b "$COOKIES"`)
+	}
 	return scan.Evidence{
 		Method: c.Method, URL: c.URL, Text: t.Mask(strings.Join(lines, "\n")), Key: "host",
-		Repeat: curl(c.Method, c.URL, "-H "+shellQuote("Origin: "+c.origin), `-H "Authorization: Bearer $TOKEN"`) + " | grep -i access-control",
+		Repeat: curl(c.Method, c.URL, flags...) + " | grep -i access-control",
 	}
 }

@@ -17,7 +17,7 @@ var corsBroadMethods = scan.Check{
 	ID: "cors.broad-methods", Needs: catalog.NeedsNothing,
 	Run: func(ctx context.Context, t *scan.Target) scan.Verdict {
 		origin := strangeOrigin(t)
-		r, _, _ := corsOperation(t)
+		r, _ := corsOperation(ctx, t)
 		const header = "x-wt-probe"
 		res, err := t.Do(ctx, scan.Request{Method: "OPTIONS", Path: r.Path, URL: r.URL, Header: map[string][]string{
 			"Origin": {origin}, "Access-Control-Request-Method": {"DELETE"}, "Access-Control-Request-Headers": {header},

@@ -5,6 +5,7 @@ import (
 	"context"
 	"net/http"
 	"regexp"
+	"slices"
 
 	"github.com/wiretight/wiretight/internal/catalog"
 	"github.com/wiretight/wiretight/scan"
@@ -54,10 +55,20 @@ var hostUnvalidated = scan.Check{
 // healthPath is a path that balancers ask for by address.
 var healthPath = regexp.MustCompile(`(?i)^/(-/)?(health|healthz|livez?|readyz?|ping|status|metrics|up)/?$`)
 
-// hostOperations are three operations and, where there are fewer, the root:
-// servers may look at Host in front of some of their parts only.
+// hostOperations are three operations, those that are known to be there first,
+// and, where there are fewer, the root: servers may look at Host in front of some
+// of their parts only.
 func hostOperations(t *scan.Target) []scan.Operation {
-	list := callable(t, 3)
+	var list []scan.Operation
+	for _, p := range t.Protected() {
+		list = append(list, p.Operation)
+	}
+	for _, o := range callable(t, 3) {
+		known := slices.ContainsFunc(list, func(k scan.Operation) bool { return k.Method == o.Method && k.URL == o.URL })
+		if !known && len(list) < 3 {
+			list = append(list, o)
+		}
+	}
 	if len(list) < 3 {
 		list = append(list, rootOperation(t))
 	}
