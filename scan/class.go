@@ -18,6 +18,7 @@ import (
 
 // What one body's shape is worth.
 const (
+	maxShapeBody  = 128 << 10 // longer ones are told apart by their length
 	maxShapeKeys  = 2000
 	maxShapeDepth = 32
 	maxShapeText  = 4 << 10
@@ -31,6 +32,7 @@ func shape(body []byte, media string) string {
 	switch {
 	case len(body) == 0:
 		return ""
+	case len(body) > maxShapeBody:
 	case media == "application/json" || strings.HasSuffix(media, "+json") || looksJSON(body):
 		if keys, ok := keySet(body); ok {
 			return keys

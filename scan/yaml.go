@@ -56,13 +56,16 @@ func yamlToJSON(data []byte) ([]byte, error) {
 	return w.out.Bytes(), nil
 }
 
-type yamlWriter struct{ out bytes.Buffer }
+type yamlWriter struct {
+	out   bytes.Buffer
+	nodes int // aliases followed
+}
 
 func (w *yamlWriter) node(n *yaml.Node, depth int) error {
 	if depth > maxYAMLDepth {
 		return errors.New("it is nested too deeply")
 	}
-	if w.out.Len() > maxSpec {
+	if w.nodes++; w.nodes > 2*maxYAMLMarks || w.out.Len() > maxSpec {
 		return errors.New("its aliases make it too large")
 	}
 	switch n.Kind {
