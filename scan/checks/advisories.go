@@ -25,8 +25,11 @@ type advisory struct {
 var advisories = []advisory{
 	{"authlib", "", "1.3.1", "CVE-2024-37568"},
 	{"authlib", "", "1.6.4", "CVE-2025-59420"},
+	{"express", "", "4.19.2", "CVE-2024-29041"},
+	{"express", "", "4.20.0", "CVE-2024-43796"},
 	{"fastapi", "", "0.65.2", "CVE-2021-32677"},
 	{"fastapi", "", "0.109.1", "CVE-2024-24762"},
+	{"go-jose", "", "3.0.4", "CVE-2025-27144"},
 	{"go-jose", "4.0.0", "4.0.5", "CVE-2025-27144"},
 	{"golang-jwt", "", "4.5.2", "CVE-2025-30204"},
 	{"golang-jwt", "5.0.0", "5.2.2", "CVE-2025-30204"},
@@ -65,7 +68,7 @@ func advisoriesFor(software, version string) []advisory {
 	return list
 }
 
-// parseVersion reads the numbers of a release: 2.6.0, v1.2, 0.92.0-1+deb12u1.
+// parseVersion reads the numbers of a release: 2.6.0, 0.92.0-1+deb12u1.
 // An empty text is the lowest version.
 func parseVersion(s string) ([]int, bool) {
 	s = strings.TrimPrefix(s, "v")
@@ -101,10 +104,4 @@ func compareVersions(a, b []int) int {
 		}
 	}
 	return 0
-}
-
-// backported reports whether a version is a distribution's, which mends
-// weaknesses without changing the number.
-func backported(version string) bool {
-	return strings.Contains(version, "deb") || strings.Contains(version, "ubuntu") || strings.Contains(version, ".el") || strings.Contains(version, "+dfsg")
 }

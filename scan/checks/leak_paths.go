@@ -2,123 +2,35 @@ package checks
 
 import (
 	"context"
-	"encoding/json"
+	"fmt"
+	"net/url"
 	"regexp"
-	"strings"
 
 	"github.com/wiretight/wiretight/internal/catalog"
 	"github.com/wiretight/wiretight/scan"
 )
 
-// exposedPath is a path that nobody should be able to read, and how its content is
-// recognised: a server that answers 200 to everything shows no such content.
+// exposedPath is a path that nobody should be able to read, and how its content
+// is recognised: a server that answers 200 to everything shows no such content.
 type exposedPath struct {
 	path   string
 	marker func(r *scan.Response) string // what was seen; empty: something else
 }
 
-var (
-	prometheusText = regexp.MustCompile(`(?m)^# (HELP|TYPE) [a-zA-Z_:][\w:]* `)
-	secretLine     = regexp.MustCompile(`(?im)^\s*(export\s+)?[A-Z][A-Z0-9_]*(SECRET|PASSWORD|PASSWD|TOKEN|API_?KEY|PRIVATE_?KEY|DATABASE_URL|CREDENTIALS?)[A-Z0-9_]*\s*=\s*\S+`)
-	privatePEM     = regexp.MustCompile(`-----BEGIN (RSA |EC |OPENSSH |ENCRYPTED |DSA )?PRIVATE KEY-----`)
-	gitConfig      = regexp.MustCompile(`(?m)^\[core\]\s*$`)
-	secretName     = regexp.MustCompile(`(?i)(secret|password|passwd|api_?key|private_?key|token|database_url|credential)`)
-	environment    = regexp.MustCompile(`(?m)"?\b(PATH|HOME|HOSTNAME|PYTHONPATH|GOROOT|LANG)"?\s*[:=]\s*"?/?\w`)
-)
-
-func prometheusMarker(r *scan.Response) string {
-	if prometheusText.Match(r.Body) {
-		return "metrics in Prometheus' format"
-	}
-	return ""
-}
-
-// insideMarker recognises debug pages, environments and configurations.
-func insideMarker(r *scan.Response) string {
-	body := string(r.Body)
-	switch {
-	case prometheusText.MatchString(body):
-		return "metrics in Prometheus' format"
-	case strings.Contains(body, "Werkzeug Debugger") || strings.Contains(body, "Interactive Console"):
-		return "the Werkzeug console"
-	case strings.Contains(body, "Types of profiles available") || strings.Contains(body, `"memstats"`):
-		return "Go's profiles or variables"
-	case strings.Contains(body, "Apache Server Status") || strings.Contains(body, "nginx_status"):
-		return "the server's status"
-	case strings.Contains(body, `"propertySources"`) || strings.Contains(body, `"activeProfiles"`):
-		return "Spring's environment"
-	case strings.Contains(body, "phpinfo()"):
-		return "phpinfo"
-	case environment.MatchString(body) && !strings.Contains(body, "<html"):
-		return "environment variables"
-	}
-	if name := secretMember(r); name != "" {
-		return "a member called " + name
-	}
-	return ""
-}
-
-// secretMember is the name of a member of a JSON body that holds a secret.
-func secretMember(r *scan.Response) string {
-	var v any
-	if json.Unmarshal(r.Body, &v) != nil {
-		return ""
-	}
-	return findSecret(v, 0)
-}
-
-func findSecret(v any, depth int) string {
-	if depth > 6 {
-		return ""
-	}
-	switch v := v.(type) {
-	case map[string]any:
-		for name, inner := range v {
-			if s, ok := inner.(string); ok && len(s) >= 4 && secretName.MatchString(name) && !strings.Contains(s, "://") {
-				return name
-			}
-			if found := findSecret(inner, depth+1); found != "" {
-				return found
-			}
-		}
-	case []any:
-		for _, inner := range v[:min(len(v), 32)] {
-			if found := findSecret(inner, depth+1); found != "" {
-				return found
-			}
-		}
-	}
-	return ""
-}
-
-func keyMarker(r *scan.Response) string {
-	switch {
-	case privatePEM.Match(r.Body):
-		return "a private key"
-	case secretLine.Match(r.Body):
-		return "lines that set secrets"
-	case gitConfig.Match(r.Body):
-		return "a git repository's configuration"
-	}
-	if name := secretMember(r); name != "" {
-		return "a member called " + name
-	}
-	return ""
-}
-
 var debugPaths = []exposedPath{
 	{"/debug", insideMarker}, {"/_debug", insideMarker}, {"/__debug__", insideMarker}, {"/env", insideMarker}, {"/config", insideMarker},
-	{"/metrics", prometheusMarker}, {"/actuator/env", insideMarker}, {"/server-status", insideMarker}, {"/debug/vars", insideMarker},
-	{"/debug/pprof/", insideMarker}, {"/console", insideMarker},
+	{"/metrics", prometheusMarker}, {"/actuator/env", insideMarker}, {"/server-status", insideMarker}, {"/nginx_status", insideMarker},
+	{"/debug/vars", insideMarker}, {"/debug/pprof/", insideMarker}, {"/console", insideMarker},
 }
 
 var keyPaths = []exposedPath{
-	{"/.env", keyMarker}, {"/.env.bak", keyMarker}, {"/config.json", keyMarker}, {"/.git/config", keyMarker}, {"/private.pem", keyMarker},
-	{"/key.pem", keyMarker}, {"/keys/private.pem", keyMarker}, {"/id_rsa", keyMarker}, {"/server.key", keyMarker}, {"/static/.env", keyMarker},
+	{"/.env", keyMarker}, {"/.env.bak", keyMarker}, {"/.env.production", keyMarker}, {"/config.json", keyMarker}, {"/.git/config", keyMarker},
+	{"/private.pem", keyMarker}, {"/key.pem", keyMarker}, {"/keys/private.pem", keyMarker}, {"/id_rsa", keyMarker}, {"/server.key", keyMarker},
+	{"/static/.env", keyMarker},
 }
 
 // debugNames are what descriptions call such endpoints.
-var debugNames = regexp.MustCompile(`(?i)(^|/)_{0,2}(debug|env|environment|metrics|config|internal|admin/config|diagnostics?)(/|$)`)
+var debugNames = regexp.MustCompile(`(?i)(^|/)_{0,2}(debug|env|environment|metrics|config|internal|diagnostics?)(/|$)`)
 
 // leakDebugEndpoint finds metrics, environments and debug pages that answer to
 // anyone. What is recognised is the content, not the path.
@@ -127,8 +39,8 @@ var leakDebugEndpoint = scan.Check{
 	Run: func(ctx context.Context, t *scan.Target) scan.Verdict {
 		paths := debugPaths
 		for _, o := range t.Operations() {
-			if o.Method == "GET" && !o.Guessed && debugNames.MatchString(o.Path) {
-				paths = append(paths[:len(paths):len(paths)], exposedPath{o.Path, insideMarker})
+			if u, err := url.Parse(o.URL); err == nil && o.Method == "GET" && !o.Guessed && debugNames.MatchString(o.Path) && len(paths) < 2*len(debugPaths) {
+				paths = append(paths[:len(paths):len(paths)], exposedPath{u.RequestURI(), insideMarker})
 			}
 		}
 		return lookForExposed(ctx, t, paths)
@@ -144,35 +56,55 @@ var leakKeyFile = scan.Check{
 // lookForExposed asks for each path without a credential.
 func lookForExposed(ctx context.Context, t *scan.Target, paths []exposedPath) scan.Verdict {
 	var found []scan.Evidence
-	var last error
-	answered := 0
+	unanswered := ""
 	seen := map[string]bool{}
 	for _, p := range paths {
 		if seen[p.path] {
 			continue
 		}
 		seen[p.path] = true
-		r, err := scan.Memo(t, "exposed "+p.path, func() (*scan.Response, error) {
-			return t.Do(ctx, scan.Request{Path: p.path, NoRetry: true})
-		})
-		if err != nil {
-			last = err
+		r, err := t.Do(ctx, scan.Request{Path: p.path})
+		if why := noAnswer(r, err); why != "" {
+			unanswered = p.path + ": " + why
 			continue
 		}
-		answered++
-		if !r.OK() {
+		what := ""
+		if r.OK() {
+			what = p.marker(r)
+		}
+		if what == "" || onEveryPath(t, r, p.marker) {
 			continue
 		}
-		if what := p.marker(r); what != "" {
-			// What was seen is not shown: it is the secret.
-			found = append(found, scan.Evidence{Method: "GET", URL: r.URL, Text: t.Mask(heard("without a credential: GET "+p.path, r, nil) + ", with " + what), Repeat: curl("GET", r.URL)})
-		}
+		// What was seen is not shown: it is the secret.
+		found = append(found, scan.Evidence{Method: "GET", URL: r.URL,
+			Text: t.Mask(heard("without a credential: GET "+p.path, r, nil) + ", with " + what), Repeat: curl("GET", r.URL)})
 	}
 	switch {
 	case len(found) > 0:
 		return scan.Find(found...)
-	case answered < len(seen):
-		return scan.Unsure("not every path was answered: " + last.Error())
+	case unanswered != "":
+		return scan.Unsure("not every path was answered: " + unanswered)
 	}
 	return scan.Pass()
+}
+
+// onEveryPath tells whether a path that nobody has shows the same, as where one
+// page answers to every path.
+func onEveryPath(t *scan.Target, r *scan.Response, marker func(*scan.Response) string) bool {
+	n := t.NotFound()
+	return n != nil && n.URL != r.URL && n.Status == r.Status && marker(n) != ""
+}
+
+// noAnswer says why an answer decides nothing: there is none, or the target asks
+// to wait, or what is before it cannot reach it. Empty: it does.
+func noAnswer(r *scan.Response, err error) string {
+	switch {
+	case err != nil:
+		return err.Error()
+	case r == nil:
+		return errSilence.Error()
+	case r.Status == 429 || r.Status >= 502 && r.Status <= 504:
+		return fmt.Sprintf("status %d", r.Status)
+	}
+	return ""
 }

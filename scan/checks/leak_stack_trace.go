@@ -2,6 +2,8 @@ package checks
 
 import (
 	"context"
+	"html"
+	"net/http"
 	"regexp"
 	"strings"
 
@@ -14,16 +16,16 @@ var traces = []struct {
 	name string
 	re   *regexp.Regexp
 }{
-	{"a Python traceback", regexp.MustCompile(`Traceback \(most recent call last\)|File "[^"\n]{1,200}", line \d+, in `)},
-	{"a JavaScript stack", regexp.MustCompile(`\n?\s+at [\w.<>$ ]{1,80}\(?[^()\n]{1,200}\.(js|ts|mjs|cjs):\d+:\d+`)},
-	{"a Java stack", regexp.MustCompile(`\bat [a-z][\w.]{3,100}\.[\w$]+\([A-Z]\w+\.java:\d+\)|java\.lang\.\w+Exception|org\.springframework\.[\w.]+Exception`)},
-	{"a Go panic", regexp.MustCompile(`goroutine \d+ \[running\]|runtime error: |\.go:\d+ \+0x[0-9a-f]+`)},
-	{"a .NET stack", regexp.MustCompile(`\bat [\w.]+\([^)\n]*\) in [^\n]+:line \d+`)},
-	{"a PHP error", regexp.MustCompile(`(Fatal error|Warning|Notice)</b>?: .{1,200} in .{1,200} on line `)},
-	{"a Ruby trace", regexp.MustCompile(`\.rb:\d+:in `)},
 	{"the Werkzeug debugger", regexp.MustCompile(`Werkzeug Debugger|The debugger caught an exception`)},
 	{"Django's debug page", regexp.MustCompile(`You're seeing this error because you have <code>DEBUG = True`)},
-	{"a database error", regexp.MustCompile(`(?i)sqlalche\.me/e/|psycopg2?\.\w+Error|SQLSTATE\[|ORA-\d{5}|sqlite3\.OperationalError`)},
+	{"a Python traceback", regexp.MustCompile(`Traceback \(most recent call last\)|File "[^"\n]{1,200}", line \d+, in `)},
+	{"a JavaScript stack", regexp.MustCompile(`\s+at [\w.<>$ \[\]]{1,80}\(?[^()\n]{1,200}\.(js|ts|mjs|cjs):\d+:\d+`)},
+	{"a Java stack", regexp.MustCompile(`\bat [a-z][\w.]{3,100}\.[\w$<>]+\([A-Z]\w+\.(java|kt|scala):\d+\)|java\.lang\.\w+(Exception|Error)\b|org\.springframework\.[\w.]+Exception`)},
+	{"a Go panic", regexp.MustCompile(`goroutine \d+ \[running\]|runtime error: (index|invalid memory|slice|integer|hash|makeslice|comparing)|\.go:\d+ \+0x[0-9a-f]+`)},
+	{"a .NET stack", regexp.MustCompile(`\bat [\w.]+\([^)\n]*\) in [^\n]+:line \d+`)},
+	{"a PHP error", regexp.MustCompile(`(Fatal error|Warning|Notice)(</b>)?: .{1,200} in .{1,200} on line `)},
+	{"a Ruby trace", regexp.MustCompile(`\.rb:\d+:in `)},
+	{"a database error", regexp.MustCompile(`(?i)sqlalche\.me/e/|psycopg[23]?\.\w+Error|SQLSTATE\[|ORA-\d{5}|sqlite3\.OperationalError`)},
 	{"a JWT library's exception", regexp.MustCompile(`jwt\.exceptions\.\w+|jose\.exceptions\.\w+|JsonWebTokenError:`)},
 }
 
@@ -32,118 +34,117 @@ var traces = []struct {
 var leakStackTrace = scan.Check{
 	ID: "leak.stack-trace", Needs: catalog.NeedsNothing,
 	Run: func(ctx context.Context, t *scan.Target) scan.Verdict {
-		answers, err := errorAnswers(ctx, t)
-		if err != nil {
-			return scan.Unsure("no error answer could be had: " + err.Error())
-		}
+		answers, missing := errorAnswers(ctx, t)
 		var found []scan.Evidence
 		for _, a := range answers {
-			for _, trace := range traces {
-				at := trace.re.FindIndex(a.Body)
-				if at == nil {
-					continue
-				}
-				excerpt := string(a.Body[max(0, at[0]-40):min(len(a.Body), at[1]+120)])
+			if name, excerpt := traceIn(a.Body); name != "" {
 				found = append(found, scan.Evidence{
-					Method: a.Method, URL: a.URL, Key: trace.name,
-					Text: t.Mask(heard(a.kind, a.Response, nil) + "\n" + trace.name + ": " + clip(excerpt)), Repeat: curl(a.Method, a.URL),
+					Method: a.Method, URL: a.URL, Key: name,
+					Text: t.Mask(heard(a.kind, a.Response, nil) + "\n" + name + ": " + clip(excerpt)), Repeat: curl(a.Method, a.URL),
 				})
-				break
 			}
 		}
-		if len(found) > 0 {
+		switch {
+		case len(found) > 0:
 			return scan.Find(found...)
+		case missing != "":
+			return scan.Unsure("not every error answer could be had: " + missing)
+		case len(answers) == 0:
+			return scan.Unsure("nothing that was sent made the target answer with an error")
 		}
 		return scan.Pass()
 	},
 }
 
-// errorAnswers are answers of status 400 and above, made by requests that go
-// wrong in different places.
-func errorAnswers(ctx context.Context, t *scan.Target) ([]labelled, error) {
-	return scan.Memo(t, "leak.errors", func() ([]labelled, error) {
-		var list []labelled
-		var last error
-		asked := 0
-		add := func(kind string, r *scan.Response, err error) {
-			if err != nil {
-				last = err
-				return
-			}
-			asked++
-			if r != nil && r.Status >= 400 {
-				list = append(list, labelled{r, kind})
-			}
+// escapes are what JSON makes of the characters that traces are laid out with.
+var escapes = strings.NewReplacer(`\n`, "\n", `\t`, "\t", `\"`, `"`, `\/`, "/", `\u003c`, "<", `\u003e`, ">", `\u0027`, "'")
+
+// traceIn finds a trace in an answer's body, be it text, HTML or JSON.
+func traceIn(body []byte) (name, excerpt string) {
+	text := escapes.Replace(html.UnescapeString(string(body[:min(len(body), 256<<10)])))
+	for _, trace := range traces {
+		if at := trace.re.FindStringIndex(text); at != nil {
+			return trace.name, strings.ToValidUTF8(text[max(0, at[0]-40):min(len(text), at[1]+120)], "")
 		}
-		add("an unknown path", t.NotFound(), nil)
-		for _, p := range t.Protected() {
-			add("a garbage token", p.Bg, nil)
-			add("a token with a random signature", p.Br, nil)
-		}
-		token, has := t.Token()
-		ask := func(kind string, r scan.Request, err error) {
-			res, derr := t.Do(ctx, r)
-			if err == nil {
-				err = derr
-			}
-			add(kind, res, err)
-		}
-		for _, o := range callable(t, 2) {
-			r := quiet(o)
-			if has {
-				for _, p := range t.Protected() {
-					if p.URL == o.URL {
-						r = p.Request(string(token.Raw.Reveal()))
-					}
-				}
-			}
-			r.URL = o.URL + queryMark(o.URL) + "limit=wt&skip=%00&page=-1&id='"
-			ask("odd parameters", r, nil)
-			bad := quiet(o)
-			bad.Header = map[string][]string{"Authorization": {"Bearer eyJhbGciOiJIUzI1NiJ9.bm90IGpzb24.AAAA"}}
-			ask("a token that is no JSON inside", bad, nil)
-		}
-		ask("a path that is not UTF-8", scan.Request{RawTarget: "/%ff%00%c0%af"}, nil)
-		if login := t.LoginURL(); login != "" {
-			ask("a login with broken JSON", scan.Request{Method: "POST", URL: login, Body: []byte(`{"username":`),
-				Header: map[string][]string{"Content-Type": {"application/json"}}}, nil)
-		}
-		if asked == 0 {
-			return nil, last
-		}
-		return list, nil
-	})
+	}
+	return "", ""
 }
 
-// versionHeaders may name versions.
-var versionHeaders = []string{"Server", "X-Powered-By", "Via", "X-Aspnet-Version", "X-Aspnetmvc-Version", "X-Generator", "X-Runtime-Version"}
+// provoked are error answers, and why there are not all of them.
+type provoked struct {
+	answers []labelled
+	missing string
+}
 
-// exactVersion is a number with a dot.
-var exactVersion = regexp.MustCompile(`\d+\.\d+`)
-
-// leakServerVersion finds headers with exact versions. A name alone is none.
-var leakServerVersion = scan.Check{
-	ID: "leak.server-version", Needs: catalog.NeedsNothing, Passive: true,
-	Run: func(_ context.Context, t *scan.Target) scan.Verdict {
-		r := t.Root()
-		if r == nil {
-			return scan.Unsure("no answer to look at")
+// errorAnswers are answers of status 400 and above, made by requests that go
+// wrong in different places. missing says why some are not there.
+func errorAnswers(ctx context.Context, t *scan.Target) (answers []labelled, missing string) {
+	p, err := scan.Memo(t, "leak.errors", func() (provoked, error) {
+		var p provoked
+		p.add("an unknown path", t.NotFound())
+		for _, o := range t.Protected() {
+			p.add("a garbage token", o.Bg)
+			p.add("a token with a random signature", o.Br)
 		}
-		var lines []string
-		for _, name := range versionHeaders {
-			for _, v := range r.Header.Values(name) {
-				if name == "Via" && !strings.Contains(v, "/") && !strings.Contains(v, "(") {
-					continue // "1.1 proxy" is the protocol's version
-				}
-				if exactVersion.MatchString(v) {
-					lines = append(lines, name+": "+clip(v))
-				}
+		for _, f := range faulty(t) {
+			r, err := t.Do(ctx, f.Request)
+			why := noAnswer(r, err)
+			if why != "" && err != nil && alive(ctx, t) {
+				continue // it was hung up on, as odd requests may be
 			}
+			if why != "" {
+				p.missing = f.kind + ": " + why
+				continue
+			}
+			p.add(f.kind, r)
 		}
-		if len(lines) == 0 {
-			return scan.Pass()
+		return p, nil
+	})
+	if err != nil {
+		return nil, err.Error()
+	}
+	return p.answers, p.missing
+}
+
+func (p *provoked) add(kind string, r *scan.Response) {
+	if r != nil && r.Status >= 400 {
+		p.answers = append(p.answers, labelled{r, kind})
+	}
+}
+
+// mistake is a request that should go wrong.
+type mistake struct {
+	scan.Request
+	kind string
+}
+
+// faulty are requests with parameters, tokens, paths and bodies that nobody
+// expects.
+func faulty(t *scan.Target) []mistake {
+	var list []mistake
+	for _, o := range callable(t, 2) {
+		odd := genuine(t, o)
+		odd.URL = o.URL + queryMark(o.URL) + "limit=wt&skip=%00&page=-1&id='"
+		bad := quiet(o)
+		bad.Header = http.Header{"Authorization": {"Bearer eyJhbGciOiJIUzI1NiJ9.bm90IGpzb24.AAAA"}}
+		list = append(list, mistake{odd, "odd parameters"}, mistake{bad, "a token that is no JSON inside"})
+	}
+	list = append(list, mistake{scan.Request{RawTarget: "/%ff%00%c0%af"}, "a path that is not UTF-8"})
+	if login := t.LoginURL(); login != "" {
+		list = append(list, mistake{scan.Request{Method: "POST", URL: login, Body: []byte(`{"username":`),
+			Header: http.Header{"Content-Type": {"application/json"}}}, "a login with broken JSON"})
+	}
+	return list
+}
+
+// genuine is a request with the genuine token, where the operation is known to
+// take it.
+func genuine(t *scan.Target, o scan.Operation) scan.Request {
+	token, has := t.Token()
+	for _, p := range t.Protected() {
+		if has && p.URL == o.URL && p.Method == o.Method {
+			return p.Request(string(token.Raw.Reveal()))
 		}
-		return scan.Find(scan.Evidence{Method: r.Method, URL: r.URL, Key: "host", Text: t.Mask(strings.Join(lines, "\n")),
-			Repeat: curl("GET", r.URL) + " | grep -iE '^(server|x-powered-by|via):'"})
-	},
+	}
+	return quiet(o)
 }

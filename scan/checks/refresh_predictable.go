@@ -10,7 +10,7 @@ import (
 )
 
 // refreshPredictable looks for a pattern in opaque refresh tokens: steps, times,
-// hashes of them, too little that changes. A refresh token that is a JWT is
+// hashes of them, generators seeded with them, too little that changes. A refresh token that is a JWT is
 // signed, and cannot be guessed by its identifier.
 var refreshPredictable = scan.Check{
 	ID: "refresh.predictable", Needs: catalog.NeedsLogin, Last: true,
@@ -34,6 +34,9 @@ var refreshPredictable = scan.Check{
 			ids = append(ids, identifier{raw, l.Began, l.Ended})
 		}
 		why := idPattern(ids)
+		if why == "" {
+			why = seeded(ids)
+		}
 		if why == "" {
 			return scan.Pass()
 		}

@@ -1,8 +1,8 @@
 package checks
 
 import (
-	"bytes"
 	"context"
+	"strings"
 
 	"github.com/wiretight/wiretight/internal/catalog"
 	"github.com/wiretight/wiretight/scan"
@@ -12,40 +12,33 @@ import (
 var docsPaths = []string{"/docs", "/redoc", "/swagger", "/swagger-ui.html", "/swagger-ui/", "/api-docs", "/ui/"}
 
 // docsMarkers are what such pages have in them. A page that answers to every
-// path has none.
-var docsMarkers = [][]byte{[]byte("swagger-ui"), []byte("SwaggerUIBundle"), []byte("<redoc"), []byte("redoc.standalone"), []byte("rapi-doc"), []byte("api-reference")}
+// path has none, or has it everywhere.
+var docsMarkers = []string{"swagger-ui", "SwaggerUIBundle", "<redoc", "redoc.standalone", "rapi-doc", "@scalar/api-reference", `id="api-reference"`}
+
+func docsMarker(r *scan.Response) string {
+	for _, m := range docsMarkers {
+		if strings.Contains(string(r.Body), m) {
+			return m
+		}
+	}
+	return ""
+}
 
 // supplyDocsExposed finds interactive documentation that anybody can read. It is
 // a wish of many and a weakness of few, so it takes nothing from the score.
 var supplyDocsExposed = scan.Check{
 	ID: "supply.docs-exposed", Needs: catalog.NeedsNothing, Passive: true,
 	Run: func(ctx context.Context, t *scan.Target) scan.Verdict {
-		var found []scan.Evidence
-		answered := 0
-		var last error
-		for _, path := range docsPaths {
-			r, err := t.Do(ctx, scan.Request{Path: path, NoRetry: true})
-			if err != nil {
-				last = err
-				continue
-			}
-			answered++
-			if !r.OK() {
-				continue
-			}
-			for _, m := range docsMarkers {
-				if bytes.Contains(r.Body, m) {
-					found = append(found, scan.Evidence{Method: "GET", URL: r.URL, Text: t.Mask(heard("without a credential: GET "+path, r, nil) + ", with " + string(m)), Repeat: curl("GET", r.URL)})
-					break
-				}
+		paths := docsPaths
+		if base := strings.TrimSuffix(t.Base().EscapedPath(), "/"); base != "" {
+			for _, p := range docsPaths {
+				paths = append(paths[:len(paths):len(paths)], base+p)
 			}
 		}
-		switch {
-		case len(found) > 0:
-			return scan.Find(found...)
-		case answered < len(docsPaths):
-			return scan.Unsure("not every path was answered: " + last.Error())
+		var list []exposedPath
+		for _, p := range paths {
+			list = append(list, exposedPath{p, docsMarker})
 		}
-		return scan.Pass()
+		return lookForExposed(ctx, t, list)
 	},
 }
