@@ -9,8 +9,10 @@ var jwksEntries = []Entry{
 		How: "Measures every key of the published sets and PEM files: RSA under 2048 bits or with an exponent that is even or under 3, curves under 256 bits. " +
 			"The length of the token's RSA signature shows a key that is not published. A weak key that is no longer used is found as well: as long as it is published, it verifies.",
 		Fix: map[string]Remediation{
-			"": {Text: "Sign with a new key, P-256, Ed25519 or RSA of 2048 bits and more, publish both until the old tokens have expired, then take the weak one out.",
-				Code: "openssl genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-256 -out signing-key.pem\n", Language: "sh"},
+			"": {
+				Text: "Sign with a new key, P-256, Ed25519 or RSA of 2048 bits and more, publish both until the old tokens have expired, then take the weak one out.",
+				Code: "openssl genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-256 -out signing-key.pem\n", Language: "sh",
+			},
 			"FastAPI": {Text: "Make a P-256 key once, keep it in a file or a vault, and sign with ES256.", Code: `from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 

@@ -98,10 +98,14 @@ var transportEntries = []Entry{
 			"Data, a demand for a credential or a complaint about parameters count as served; a closed port, a refusal or a redirect to HTTPS do not. " +
 			"It is of medium severity where the same is served over HTTPS too. An API of which only 404 is known cannot be judged.",
 		Fix: map[string]Remediation{
-			"": {Text: "Serve the API over TLS only. Listen for plain HTTP on loopback behind a proxy that ends TLS, or not at all.",
-				Code: nginxRefuse, Language: "nginx"},
-			"FastAPI": {Text: "Let uvicorn listen on loopback behind a proxy that ends TLS, or give it a certificate, and refuse what still comes in clear.",
-				Code: fastAPIRefuse, Language: "python"},
+			"": {
+				Text: "Serve the API over TLS only. Listen for plain HTTP on loopback behind a proxy that ends TLS, or not at all.",
+				Code: nginxRefuse, Language: "nginx",
+			},
+			"FastAPI": {
+				Text: "Let uvicorn listen on loopback behind a proxy that ends TLS, or give it a certificate, and refuse what still comes in clear.",
+				Code: fastAPIRefuse, Language: "python",
+			},
 			"Flask": {Text: "Refuse whatever did not come over TLS.", Code: `from flask import abort, request
 
 
@@ -135,8 +139,10 @@ log.Fatal(srv.ListenAndServeTLS("fullchain.pem", "privkey.pem"))
 			"Off loopback the finding has medium confidence, since the proof would be the leak.",
 		Fix: map[string]Remediation{
 			"": {Text: "Refuse requests in clear before any credential is looked at, and revoke tokens that were seen there.", Code: nginxRefuse, Language: "nginx"},
-			"FastAPI": {Text: "Refuse in a middleware, which runs before any dependency reads the token. Replace the secrets of tokens that have already travelled in clear.",
-				Code: fastAPIRefuse, Language: "python"},
+			"FastAPI": {
+				Text: "Refuse in a middleware, which runs before any dependency reads the token. Replace the secrets of tokens that have already travelled in clear.",
+				Code: fastAPIRefuse, Language: "python",
+			},
 			"Django": {Text: "SecurityMiddleware comes first in MIDDLEWARE, before any authentication.", Code: djangoSecure, Language: "python"},
 			"Express": {Text: "Refuse before the routes and before passport or express-jwt.", Code: `app.use((req, res, next) => {
   if (req.secure) return next();
@@ -183,8 +189,10 @@ log.Fatal(srv.ListenAndServeTLS("fullchain.pem", "privkey.pem"))
 		How: "Asks over HTTPS for paths that frameworks redirect: a slash too many or too few, the documentation with a slash, two slashes in front, " +
 			"and operations that redirect those who may call them. Chains are followed on the target's own host for ten hops; nothing is asked for in clear.",
 		Fix: map[string]Remediation{
-			"": {Text: "Make redirects relative, or tell the application its public https address; let the proxy rewrite what is left.",
-				Code: "proxy_redirect http:// https://;\nproxy_set_header X-Forwarded-Proto https;\n", Language: "nginx"},
+			"": {
+				Text: "Make redirects relative, or tell the application its public https address; let the proxy rewrite what is left.",
+				Code: "proxy_redirect http:// https://;\nproxy_set_header X-Forwarded-Proto https;\n", Language: "nginx",
+			},
 			"FastAPI": {Text: "Turn the correction of slashes off: a wrong path is then 404. Behind a proxy, also start uvicorn with --proxy-headers and " +
 				"--forwarded-allow-ips set to the proxy's address.", Code: `app.router.redirect_slashes = False
 `, Language: "python"},
@@ -199,8 +207,10 @@ SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
 			"nginx":  {Text: "Rewrite what the application sends, and let nginx's own redirects be relative.", Code: "absolute_redirect off;\nproxy_redirect http:// https://;\n", Language: "nginx"},
 		},
 		GuardNote: "The guard closes it without being told: a Location on an allowed host becomes https, any other way down is refused.",
-		References: []string{"https://github.com/fastapi/fastapi/issues/4990", rfc9325,
-			cwePage + "757.html"},
+		References: []string{
+			"https://github.com/fastapi/fastapi/issues/4990", rfc9325,
+			cwePage + "757.html",
+		},
 	},
 	{
 		ID: "transport.redirect-leaks-token", Severity: High, CWE: []string{"CWE-522"}, Needs: NeedsToken,
@@ -255,14 +265,18 @@ async def no_token_in_redirects(request: Request, call_next):
 			"Over HTTPS, claims the contrary and looks whether redirects turn to http. Servers such as uvicorn trust loopback by default, " +
 			"so a scan from loopback finds this with low confidence: scan from another host to be sure.",
 		Fix: map[string]Remediation{
-			"": {Text: "Believe such headers only from the addresses of your own proxies, and let the proxy replace what the client sent.",
-				Code: "proxy_set_header X-Forwarded-Proto $scheme;\nproxy_set_header Forwarded \"\";\n", Language: "nginx"},
-			"FastAPI": {Text: "Run uvicorn without proxy headers where clients reach it directly; behind a proxy name exactly that, as --forwarded-allow-ips 10.0.0.5.",
+			"": {
+				Text: "Believe such headers only from the addresses of your own proxies, and let the proxy replace what the client sent.",
+				Code: "proxy_set_header X-Forwarded-Proto $scheme;\nproxy_set_header Forwarded \"\";\n", Language: "nginx",
+			},
+			"FastAPI": {
+				Text: "Run uvicorn without proxy headers where clients reach it directly; behind a proxy name exactly that, as --forwarded-allow-ips 10.0.0.5.",
 				Code: `import uvicorn
 
 if __name__ == "__main__":
     uvicorn.run(app, host="127.0.0.1", port=8000, proxy_headers=False)
-`, Language: "python"},
+`, Language: "python",
+			},
 			"Flask": {Text: "Use ProxyFix with the exact number of proxies, and only behind them.", Code: `from werkzeug.middleware.proxy_fix import ProxyFix
 
 app.wsgi_app = ProxyFix(app.wsgi_app, x_for=1, x_proto=1, x_host=0)

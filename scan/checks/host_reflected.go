@@ -90,7 +90,8 @@ func mirrors(t *scan.Target) []mirror {
 // reflection looks for a name in the parts of an answer that clients follow, and
 // then in the rest.
 func reflection(t *scan.Target, o scan.Operation, r *scan.Response, c canary) (scan.Evidence, bool) {
-	where, severity := "", catalog.Severity("")
+	var where string
+	var severity catalog.Severity
 	switch {
 	case linksTo(r.Header.Get("Location"), c.value):
 		where = "the Location " + clip(r.Header.Get("Location"))

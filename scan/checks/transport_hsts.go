@@ -2,6 +2,7 @@ package checks
 
 import (
 	"context"
+	"errors"
 	"net"
 	"strconv"
 	"strings"
@@ -114,7 +115,7 @@ func hstsFault(values []string) string {
 	switch seconds, err := strconv.ParseUint(age, 10, 64); {
 	case !seen["max-age"]:
 		return "max-age is missing, so clients ignore the header"
-	case isRange(err):
+	case errors.Is(err, strconv.ErrRange):
 		return "" // longer than anybody lives
 	case err != nil || strings.HasPrefix(age, "+"):
 		return "max-age is no number of seconds, so clients ignore the header"
@@ -131,9 +132,4 @@ func unquote(s string) string {
 		return s[1 : len(s)-1]
 	}
 	return s
-}
-
-func isRange(err error) bool {
-	e, ok := err.(*strconv.NumError)
-	return ok && e.Err == strconv.ErrRange
 }

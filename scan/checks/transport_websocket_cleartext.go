@@ -100,8 +100,10 @@ func openSocket(ctx context.Context, t *scan.Target, path, token string) (e scan
 		r.Header["Origin"] = []string{origin}
 	}
 	what := "GET " + shown + " with Upgrade: websocket"
-	flags := []string{"-m 3 --http1.1 -H 'Connection: Upgrade' -H 'Upgrade: websocket'",
-		"-H 'Sec-WebSocket-Version: 13' -H 'Sec-WebSocket-Key: d2lyZXRpZ2h0LXByb2JlIQ=='"}
+	flags := []string{
+		"-m 3 --http1.1 -H 'Connection: Upgrade' -H 'Upgrade: websocket'",
+		"-H 'Sec-WebSocket-Version: 13' -H 'Sec-WebSocket-Key: d2lyZXRpZ2h0LXByb2JlIQ=='",
+	}
 	if token != "" {
 		r.Header["Authorization"] = []string{"Bearer " + token}
 		what += " and the genuine token"
