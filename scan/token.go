@@ -5,7 +5,6 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"math"
-	"net/http"
 	"strings"
 	"time"
 
@@ -101,41 +100,4 @@ func readDate(v any) time.Time {
 		return time.Time{}
 	}
 	return time.UnixMilli(int64(f * 1000))
-}
-
-// Session is what a login or a refresh gave.
-type Session struct {
-	Access, Refresh, IDToken redact.Text
-	// ExpiresIn is expires_in of the answer. Zero: absent.
-	ExpiresIn time.Duration
-	// Cookies are those that the answer set.
-	Cookies []*http.Cookie
-	// AccessCookie and RefreshCookie name the cookies that Access and Refresh
-	// were found in. Empty: the body.
-	AccessCookie, RefreshCookie string
-	// Response is the answer itself.
-	Response *Response
-}
-
-// companions is the Cookie header of those cookies that go along with the access
-// token, as one that it is bound to. Empty: there are none.
-func (s Session) companions() string {
-	var pairs []string
-	for _, c := range s.Cookies {
-		if c.Name != s.AccessCookie && c.Name != s.RefreshCookie && c.Value != "" && c.MaxAge >= 0 {
-			pairs = append(pairs, c.Name+"="+c.Value)
-		}
-	}
-	return strings.Join(pairs, "; ")
-}
-
-// all is the Cookie header of every cookie.
-func (s Session) all() string {
-	var pairs []string
-	for _, c := range s.Cookies {
-		if c.Value != "" && c.MaxAge >= 0 {
-			pairs = append(pairs, c.Name+"="+c.Value)
-		}
-	}
-	return strings.Join(pairs, "; ")
 }
