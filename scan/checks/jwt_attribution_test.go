@@ -79,25 +79,13 @@ func TestJWTUndecided(t *testing.T) {
 			a.secret = []byte("0123456789-0123456789-0123456789-x")
 			f := a.start(t)
 			f.Config.Secret = text(string(a.secret))
-			var online []scan.Check
-			for _, c := range jwtCases() {
-				if !c.offline && c.check.Needs != "login" && c.check.ID != "jwt.psychic-signature" && c.check.ID != "jwt.alg-confusion" {
-					online = append(online, c.check)
-				}
-			}
+			online := []scan.Check{jwtNullSignature, jwtBlankSecret, jwtNotBeforeIgnored, jwtIssuerUnchecked}
 			r, err := scan.Run(t.Context(), f.Config, online)
 			if err != nil {
 				t.Fatal(err)
 			}
-			passed := slices.DeleteFunc(slices.Clone(r.Passed), func(id string) bool {
-				// These send nothing bad, or need no refusal to decide.
-				return id == "jwt.token-in-url" || id == "jwt.key-fetch"
-			})
-			if len(passed) > 0 || len(r.Findings) > 0 {
-				t.Errorf("got passed %v, found %v, want neither", passed, r.Findings)
-			}
-			if len(r.Inconclusive) < 8 {
-				t.Errorf("got inconclusive %v, want nearly all", r.Inconclusive)
+			if len(r.Inconclusive) != len(online) {
+				t.Errorf("got passed %v, found %v, inconclusive %v, want all inconclusive", r.Passed, r.Findings, r.Inconclusive)
 			}
 		})
 	}

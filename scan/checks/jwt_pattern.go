@@ -36,7 +36,7 @@ func idPattern(ids []identifier) string {
 		}
 		seen[id.text] = true
 	}
-	for _, look := range []func([]identifier) string{timeUUID, arithmetic, clockwork, hashed} {
+	for _, look := range []func([]identifier) string{timeUUID, clockwork, arithmetic, hashed} {
 		if why := look(ids); why != "" {
 			return why
 		}

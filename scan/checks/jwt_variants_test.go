@@ -230,3 +230,65 @@ func inDescription(name string) func(testing.TB) *fixture {
 		})
 	}
 }
+
+// TestJWTKidCommand has a service that runs what kid says. A command is tried only
+// when the user permits it.
+func TestJWTKidCommand(t *testing.T) {
+	t.Parallel()
+	token := goodToken(t)
+	run := func(slow func(kid string) bool) *fixture {
+		f := serve(t, server{Token: token, Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			credential := strings.TrimPrefix(r.Header.Get("Authorization"), "Bearer ")
+			if s, ok := parse(credential); ok {
+				if kid, _ := s.header["kid"].(string); slow(kid) {
+					<-r.Context().Done() // as long as the client waits
+					return
+				}
+			}
+			guarded(token)(w, r)
+		})})
+		f.Config.Protected, f.Config.Timeout = []string{"/me"}, time.Second
+		return f
+	}
+	weak := run(func(kid string) bool { return strings.Contains(kid, "|sleep") })
+	mustPass(t, weak, jwtKidInjection)
+	weak.Config.Intrusive = true
+	for _, e := range mustFind(t, weak, jwtKidInjection, "sleeps for 5 s", "with it, without it") {
+		if e.Confidence != "medium" {
+			t.Errorf("got confidence %q, want medium: only the time tells", e.Confidence)
+		}
+	}
+	// A service that is slow with any token of the kind shows nothing.
+	mended := run(func(string) bool { return false })
+	mended.Config.Intrusive = true
+	mustPass(t, mended, jwtKidInjection)
+}
+
+// TestJWTCookie has a service whose token travels in a cookie.
+func TestJWTCookie(t *testing.T) {
+	t.Parallel()
+	api := tokenAPI{signature: byNone}
+	api.key, api.alg, api.apiState = testKeys()["ES256"], "ES256", &apiState{revoked: map[string]bool{}}
+	f := serve(t, server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		switch r.URL.Path {
+		case "/login":
+			http.SetCookie(w, &http.Cookie{Name: "__Host-access", Value: api.mint(nil, nil), Path: "/", Secure: true, HttpOnly: true, SameSite: http.SameSiteStrictMode})
+			answer(w, 200, `{"detail":"welcome"}`)
+		case "/me":
+			c, err := r.Cookie("__Host-access")
+			if err != nil {
+				c = &http.Cookie{}
+			}
+			api.serveMe(w, c.Value)
+		case "/logout":
+			answer(w, 200, `{"detail":"bye"}`)
+		default:
+			answer(w, 404, "{}")
+		}
+	})})
+	f.Config.Protected = []string{"/me"}
+	f.Config.LoginURL, f.Config.LoginJSON = "/login", `{"username":"alice","password":"correct horse"}`
+	mustFind(t, f, jwtAlgNone, "alg none", "__Host-access=$TOKEN")
+	mustFind(t, f, jwtNotRevoked, "still accepted", "__Host-access=$TOKEN")
+	mustPass(t, f, jwtNullSignature)
+}
