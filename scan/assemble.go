@@ -54,6 +54,16 @@ func (s *schedule) report() *Report {
 	return r
 }
 
+// cleanCommand cleans a command to repeat, and leaves the $TOKEN in it that the
+// reader is to fill in.
+func (t *Target) cleanCommand(s string) string {
+	parts := strings.Split(s, "$TOKEN")
+	for i := range parts {
+		parts[i] = t.clean(parts[i])
+	}
+	return strings.Join(parts, "$TOKEN")
+}
+
 // finding joins all places where one weakness shows.
 func (t *Target) finding(id string, all []Evidence) Finding {
 	entry := t.describe(id)
@@ -61,7 +71,7 @@ func (t *Target) finding(id string, all []Evidence) Finding {
 	worst := all[0]
 	f := Finding{
 		ID: id, Title: t.clean(cmp.Or(worst.Title, entry.Title)), Severity: cmp.Or(worst.Severity, entry.Severity),
-		CWE: slices.Clone(entry.CWE), Location: t.location(worst), Evidence: t.clean(worst.Text), Repeat: t.clean(worst.Repeat),
+		CWE: slices.Clone(entry.CWE), Location: t.location(worst), Evidence: t.clean(worst.Text), Repeat: t.cleanCommand(worst.Repeat),
 		Confidence: cmp.Or(worst.Confidence, "high"), Remediation: remedy(entry, t.surface.stack.Framework),
 		Guard: cmp.Or(entry.Guard, entry.GuardNote), Fingerprint: t.fingerprint(id, all),
 	}
