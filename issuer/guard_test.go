@@ -70,6 +70,10 @@ func newGuarded(t testing.TB, change func(*issuer.Config), more func(*guard.Conf
 	}
 	t.Cleanup(func() { _ = g.guard.Close() })
 	server.Config.Handler = g.guard.Wrap(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path != "/items" {
+			http.FileServer(http.Dir("../examples/browser")).ServeHTTP(w, r)
+			return
+		}
 		c, _ := guard.ClaimsFrom(r.Context())
 		_, _ = io.WriteString(w, "items of "+c.Subject)
 	}))
