@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"net/url"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -131,7 +132,8 @@ func (t *Target) fingerprint(id string, all []Evidence) string {
 	return hex.EncodeToString(sum[:16])
 }
 
-// template is the path of a URL as the API's description writes it.
+// template is the path of a URL as the API's description writes it, and without
+// what the scan has made up: names of its own begin with wt.
 func (t *Target) template(raw string) string {
 	u, err := url.Parse(raw)
 	if err != nil {
@@ -143,8 +145,11 @@ func (t *Target) template(raw string) string {
 			return o.Path
 		}
 	}
-	return path
+	return invented.ReplaceAllString(path, "/wt-*")
 }
+
+// invented is a path segment that was made up for one request.
+var invented = regexp.MustCompile(`/wt-?[A-Za-z0-9]{6,}`)
 
 func (t *Target) describe(id string) catalog.Entry {
 	lookup := catalog.Lookup

@@ -23,9 +23,11 @@ func TestNothingIsLeftRunning(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, err := http.Get(cb.Trap().URL()); err != nil {
-			t.Error(err)
+		res, err := http.Get(cb.Trap().URL())
+		if err != nil {
+			t.Fatal(err)
 		}
+		res.Body.Close()
 		target.Accepted(ctx, target.Protected()[0], "x.y.z")
 	})
 	http.DefaultClient.CloseIdleConnections()

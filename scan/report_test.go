@@ -133,6 +133,9 @@ func TestFingerprints(t *testing.T) {
 			t.Errorf("%s: got %s, want %s", name, got, want)
 		}
 	}
+	if a, b := first("/wt-a1b2c3d4/x"), first("/wt-9z8y7x6w/x"); a != b {
+		t.Error("got two fingerprints for two invented paths")
+	}
 	for name, paths := range map[string][]string{"one place less": {"/items"}, "one more": {"/items", "/things/1", "/public"}, "another": {"/items", "/public"}} {
 		if got := first(paths...); got == want {
 			t.Errorf("%s: got the same fingerprint", name)
