@@ -478,3 +478,36 @@ func TestRateLimitBehindProxy(t *testing.T) {
 		t.Errorf("a trusted proxy's X-Forwarded-For: got %s", got)
 	}
 }
+
+// TestRateLimitIsBounded holds that more addresses than are kept count neither
+// for nothing nor against those who did nothing.
+func TestRateLimitIsBounded(t *testing.T) {
+	t.Parallel()
+	o := newOffline(t, func(c *guard.Config) {
+		c.RateLimit.AuthFailures = guard.Rate{Count: 1, Per: time.Hour}
+		c.Logger = nil
+	})
+	defer o.guard.Close()
+	header := http.Header{"Authorization": {"Bearer x"}}
+	peer := func(i int) string { return fmt.Sprintf("10.%d.%d.%d:1", i>>16, i>>8&255, i&255) }
+	const addresses = 1<<16 + 1000
+	for i := range addresses {
+		if got := unwired(o.handler, peer(i), header, "/"); got.status != 401 {
+			t.Fatalf("first failure of address %d: got %v, want 401", i, got)
+		}
+	}
+	limited, asked := 0, 0
+	for i := 0; i < addresses; i += 32 {
+		asked++
+		if unwired(o.handler, peer(i), header, "/").status == 429 {
+			limited++
+		}
+	}
+	if limited < asked/4 || limited > asked*3/4 {
+		t.Errorf("%d addresses of %d are limited, want about half", limited, asked)
+	}
+	good := http.Header{"Authorization": {"Bearer " + o.token(nil)}}
+	if got := unwired(o.handler, "192.0.2.7:1", good, "/"); got.status != 200 {
+		t.Errorf("an address that did nothing: got %v, want 200", got)
+	}
+}
