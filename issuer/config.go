@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net/netip"
 	"net/url"
+	"os/exec"
 	"slices"
 	"strings"
 	"time"
@@ -62,6 +63,11 @@ type Config struct {
 	// see LoadKeyEncryption. Instances that share a store must share it. It may
 	// be missing only where Store is nil.
 	KeyEncryption []byte
+
+	// HashCommand makes a process that runs ServeHashes on its standard input and
+	// output; passwords are hashed there, at low priority, so that requests do
+	// not wait for logins. Nil, or where it cannot start: in this process.
+	HashCommand func() *exec.Cmd
 
 	// Logger receives one record a login, refusal and ended session. Nil: none.
 	Logger *slog.Logger

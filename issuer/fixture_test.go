@@ -40,7 +40,7 @@ const (
 )
 
 func TestMain(m *testing.M) {
-	if childMain() {
+	if childMain() || hasherMain() {
 		return
 	}
 	goleak.VerifyTestMain(m)

@@ -102,8 +102,8 @@ func New(cfg Config) (*Issuer, error) {
 		i.clients[cfg.Clients[n].ID] = &cfg.Clients[n]
 	}
 	i.sessions = newSessions(i.store, secrets, cfg.Now, cfg.AccessTTL)
-	i.users = &Users{store: i.store, now: cfg.Now, sessions: i.sessions, hasher: sharedHasher}
-	i.hasher = sharedHasher
+	i.hasher = newHasher(cfg.HashCommand)
+	i.users = &Users{store: i.store, now: cfg.Now, sessions: i.sessions, hasher: i.hasher}
 	i.limits = newLimiter(i.store, cfg.Login, cfg.Now)
 	i.nonces = nonces{key: secrets.nonce}
 	if cfg.VerifyURL != "" {
@@ -128,6 +128,7 @@ func New(cfg Config) (*Issuer, error) {
 func (i *Issuer) Close() error {
 	i.cancel()
 	i.tasks.Wait()
+	i.hasher.close()
 	return i.closeStore()
 }
 

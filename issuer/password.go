@@ -7,14 +7,12 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
+	"os/exec"
 	"runtime"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"unicode"
 	"unicode/utf8"
-
-	"golang.org/x/crypto/argon2"
 )
 
 // Parameters of argon2id (RFC 9106): 19 MiB, two passes, one lane.
@@ -39,19 +37,29 @@ const maxWaiting = 128
 // hasher computes password hashes, at most as many at a time as there are
 // cores: each takes 19 MiB and a core.
 type hasher struct {
-	once    sync.Once
 	places  chan struct{}
 	waiting atomic.Int64
+	workers *workers // nil: in this process
 }
 
-// sharedHasher bounds all issuers of the process together.
-var sharedHasher = &hasher{}
+func newHasher(command func() *exec.Cmd) *hasher {
+	h := &hasher{places: make(chan struct{}, runtime.GOMAXPROCS(0))}
+	if command != nil {
+		h.workers = &workers{command: command}
+	}
+	return h
+}
+
+func (h *hasher) close() {
+	if h.workers != nil {
+		h.workers.close()
+	}
+}
 
 // errHashingBusy says that too many wait.
 var errHashingBusy = errors.New("too many passwords wait to be looked at")
 
 func (h *hasher) hash(ctx context.Context, password string, salt []byte) ([]byte, error) {
-	h.once.Do(func() { h.places = make(chan struct{}, runtime.GOMAXPROCS(0)) })
 	if h.waiting.Add(1) > maxWaiting {
 		h.waiting.Add(-1)
 		return nil, errHashingBusy
@@ -63,7 +71,14 @@ func (h *hasher) hash(ctx context.Context, password string, salt []byte) ([]byte
 		return nil, fmt.Errorf("wait to hash a password: %w", ctx.Err())
 	}
 	defer func() { <-h.places }()
-	return argon2.IDKey([]byte(password), salt, hashTime, hashMemory, hashLanes, hashSize), nil
+	if h.workers != nil {
+		sum, err := h.workers.hash(ctx, password, salt)
+		if !errors.Is(err, errNoWorker) {
+			return sum, err
+		}
+		// Where no process may be started, logins go on at the others' expense.
+	}
+	return argon2id([]byte(password), salt), nil
 }
 
 // encode hashes a new password for the store.

@@ -28,7 +28,7 @@ type Users struct {
 // NewUsers reaches the users of a store without an Issuer. accessTTL is the
 // life of the issuer's access tokens; zero if it is not known.
 func NewUsers(s store.Store, accessTTL time.Duration, now func() time.Time) *Users {
-	return &Users{store: s, now: now, sessions: newSessions(s, nil, now, accessTTL), hasher: sharedHasher}
+	return &Users{store: s, now: now, sessions: newSessions(s, nil, now, accessTTL), hasher: newHasher(nil)}
 }
 
 // User is what there is to say about a user.

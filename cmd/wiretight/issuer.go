@@ -19,7 +19,7 @@ const keyEncryptionFile = "key-encryption.key"
 
 // joinIssuer starts the embedded issuer, if it is enabled, and makes the guard
 // serve its endpoints and trust its keys.
-func (d *daemon) joinIssuer(_ context.Context, gc *guard.Config) error {
+func (d *daemon) joinIssuer(ctx context.Context, gc *guard.Config) error {
 	if !d.cfg.Issuer.Enabled {
 		return nil
 	}
@@ -27,7 +27,7 @@ func (d *daemon) joinIssuer(_ context.Context, gc *guard.Config) error {
 	if err != nil {
 		return err
 	}
-	ic.Store, ic.Logger = d.store, d.logger
+	ic.Store, ic.Logger, ic.HashCommand = d.store, d.logger, hashCommand(ctx)
 	if d.issuer, err = issuer.New(ic); err != nil {
 		return fmt.Errorf("start the issuer: %w", err)
 	}

@@ -5,6 +5,7 @@ import (
 	"net/url"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 )
@@ -33,19 +34,25 @@ func TestLoginsDoNotStarveTheAPI(t *testing.T) {
 	alone := measure()
 	ctx, stop := context.WithCancel(t.Context())
 	var logins sync.WaitGroup
+	var tried atomic.Int64
 	for range 4 {
 		logins.Go(func() {
 			for ctx.Err() == nil {
 				if status, _ := g.post("/auth/login", visitor{}, url.Values{"username": {"alice"}, "password": {"wrong password"}}); status != 401 && status != 503 {
 					t.Errorf("login: got %d, want 401", status)
 				}
+				tried.Add(1)
 			}
 		})
 	}
 	busy := measure()
 	stop()
 	logins.Wait()
-	if limit := 5*alone + 100*time.Millisecond; busy > limit {
+	t.Logf("%d logins meanwhile", tried.Load())
+	if tried.Load() == 0 {
+		t.Error("nobody has logged in, so that this test tells nothing")
+	}
+	if limit := 5*alone + 20*time.Millisecond; busy > limit {
 		t.Errorf("the 99th percentile of the API is %v while others log in, and %v else; want under %v", busy, alone, limit)
 	}
 	g.stop()

@@ -11,7 +11,7 @@ import (
 )
 
 func main() {
-	os.Exit(run(context.Background(), os.Args[1:], os.Stdin, os.Stdout, os.Stderr))
+	os.Exit(run(withProgram(context.Background(), ownProgram()), os.Args[1:], os.Stdin, os.Stdout, os.Stderr))
 }
 
 // run executes one command line and returns its exit code.
@@ -51,6 +51,7 @@ Protect an API:   wiretight guard --upstream http://127.0.0.1:8000`,
 		revokeCommand(),
 		usersCommand(),
 		keysCommand(),
+		hashPasswordsCommand(),
 		versionCommand(),
 	)
 	polish(root)
