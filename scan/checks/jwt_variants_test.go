@@ -102,10 +102,10 @@ func TestJWTVariants(t *testing.T) {
 
 		{"exp a text", jwtNoExpiry, weakAPI(tokenAPI{overlook: "exp", claims: map[string]any{"exp": "2030-01-01"}}), scan.Found, "the text", ""},
 		{"exp in milliseconds", jwtNoExpiry, claimed(map[string]any{"exp": (now + 600) * 1000}), scan.Found, "no time in seconds", ""},
-		{"two hours", jwtLongLived, claimed(map[string]any{"exp": now + 7300}), scan.Found, "2 hours", catalog.Severity("")},
-		{"two days", jwtLongLived, claimed(map[string]any{"exp": now + 2*86400 + 60}), scan.Found, "2 days", catalog.High},
+		{"two hours", jwtLongLived, claimed(map[string]any{"iat": now, "exp": now + 7300}), scan.Found, "2 hours", catalog.Severity("")},
+		{"two days", jwtLongLived, claimed(map[string]any{"iat": now, "exp": now + 2*86400 + 60}), scan.Found, "2 days", catalog.High},
 		{"no iat", jwtLongLived, claimed(map[string]any{"exp": now + 7300, "iat": nil}), scan.Found, "from now", ""},
-		{"a refresh token", jwtLongLived, claimed(map[string]any{"exp": now + 7300, "token_use": "refresh"}), scan.Skipped, "refresh", ""},
+		{"a refresh token", jwtLongLived, claimed(map[string]any{"iat": now, "exp": now + 7300, "token_use": "refresh"}), scan.Skipped, "refresh", ""},
 		{"no end", jwtLongLived, claimed(map[string]any{"exp": nil}), scan.Skipped, "jwt.no-expiry", ""},
 		{"no iss", jwtMissingClaims, claimed(map[string]any{"iss": nil}), scan.Found, "no iss", ""},
 
