@@ -13,7 +13,7 @@ import (
 
 var (
 	prometheusText = regexp.MustCompile(`(?m)^# (HELP|TYPE) [a-zA-Z_:][\w:]* `)
-	secretLine     = regexp.MustCompile(`(?im)^[ \t]*(export[ \t]+)?[A-Z][A-Z0-9_]*(SECRET|PASSWORD|PASSWD|TOKEN|API_?KEY|PRIVATE_?KEY|DATABASE_URL|CREDENTIALS?)[A-Z0-9_]*[ \t]*=[ \t]*[^\s()<>{}]{4,}[ \t]*\r?$`)
+	secretLine     = regexp.MustCompile(`(?im)^[ \t]*(export[ \t]+)?[A-Z0-9_]*(SECRET|PASSWORD|PASSWD|TOKEN|API_?KEY|PRIVATE_?KEY|DATABASE_URL|CREDENTIALS?)[A-Z0-9_]*[ \t]*=[ \t]*[^\s()<>{}]{4,}[ \t]*\r?$`)
 	privatePEM     = regexp.MustCompile(`-----BEGIN (RSA |EC |OPENSSH |ENCRYPTED |DSA )?PRIVATE KEY-----\r?\n[\w+/=:,\s-]{40}`)
 	gitConfig      = regexp.MustCompile(`(?m)^\[core\]\s*$`)
 	nginxStatus    = regexp.MustCompile(`^Active connections: \d+`)

@@ -19,7 +19,7 @@ var traces = []struct {
 	{"the Werkzeug debugger", regexp.MustCompile(`Werkzeug Debugger|The debugger caught an exception`)},
 	{"Django's debug page", regexp.MustCompile(`You're seeing this error because you have <code>DEBUG = True`)},
 	{"a Python traceback", regexp.MustCompile(`Traceback \(most recent call last\)|File "[^"\n]{1,200}", line \d+, in `)},
-	{"a JavaScript stack", regexp.MustCompile(`\s+at [\w.<>$ \[\]]{1,80}\(?[^()\n]{1,200}\.(js|ts|mjs|cjs):\d+:\d+`)},
+	{"a JavaScript stack", regexp.MustCompile(`\s+at [\w.<>$ \[\]]{0,80}\(?[^()\n]{1,200}\.(js|ts|mjs|cjs):\d+:\d+`)},
 	{"a Java stack", regexp.MustCompile(`\bat [a-z][\w.]{3,100}\.[\w$<>]+\([A-Z]\w+\.(java|kt|scala):\d+\)|java\.lang\.\w+(Exception|Error)\b|org\.springframework\.[\w.]+Exception`)},
 	{"a Go panic", regexp.MustCompile(`goroutine \d+ \[running\]|runtime error: (index|invalid memory|slice|integer|hash|makeslice|comparing)|\.go:\d+ \+0x[0-9a-f]+`)},
 	{"a .NET stack", regexp.MustCompile(`\bat [\w.]+\([^)\n]*\) in [^\n]+:line \d+`)},
@@ -57,7 +57,7 @@ var leakStackTrace = scan.Check{
 }
 
 // escapes are what JSON makes of the characters that traces are laid out with.
-var escapes = strings.NewReplacer(`\n`, "\n", `\t`, "\t", `\"`, `"`, `\/`, "/", `\u003c`, "<", `\u003e`, ">", `\u0027`, "'")
+var escapes = strings.NewReplacer(`\n`, "\n", `\t`, "\t", `\"`, `"`, `\/`, "/", `\u003c`, "<", `\u003e`, ">", `\u0027`, "'", "\u00a0", " ")
 
 // traceIn finds a trace in an answer's body, be it text, HTML or JSON.
 func traceIn(body []byte) (name, excerpt string) {

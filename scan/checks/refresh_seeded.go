@@ -1,7 +1,6 @@
 package checks
 
 import (
-	"bytes"
 	"encoding/base64"
 	"encoding/binary"
 	"encoding/hex"
@@ -18,21 +17,22 @@ import (
 // seedWindow is how many seconds a target's clock may differ from ours.
 const seedWindow = 10
 
-// generator makes the numbers of one seed.
+// generator makes numbers from a seed.
 type generator interface {
+	seed(uint64)
 	bits32() uint32
 }
 
-// seeding is a generator and how it takes its seed.
+// seeding is a kind of generator.
 type seeding struct {
 	name string
-	make func(seed uint64) generator
+	make func() generator
 }
 
 var seedings = []seeding{
-	{"Python's random", func(s uint64) generator { return newTwister(s, true) }},
-	{"the Mersenne Twister of PHP and C++", func(s uint64) generator { return newTwister(s, false) }},
-	{"Java's Random", func(s uint64) generator { return newCongruence(s) }},
+	{"Python's random", func() generator { return &twister{words: true} }},
+	{"the Mersenne Twister of PHP and C++", func() generator { return &twister{} }},
+	{"Java's Random", func() generator { return &congruence{} }},
 }
 
 // seeded says from which generator and time all identifiers come. Empty: from
@@ -41,31 +41,30 @@ func seeded(ids []identifier) string {
 	if len(ids) == 0 {
 		return ""
 	}
-	prefix := sharedStart(ids, func(s string) string { return s })
-	prefix = prefix[:strings.LastIndexAny(prefix, "_.:-")+1] // as in rt_
-	if n := len(ids[0].text) - len(prefix); n < 8 || n > 256 {
-		return ""
+	prefix := ""
+	if len(ids) > 1 {
+		prefix = sharedStart(ids, func(s string) string { return s })
+		prefix = prefix[:strings.LastIndexAny(prefix, "_.:-")+1] // as in rt_
 	}
 	for _, unit := range []struct {
 		name  string
 		scale int64 // of a second
 	}{{"seconds", 1}, {"milliseconds", 1000}} {
-		for _, g := range seedings {
+		for _, k := range seedings {
+			g := k.make()
 			all := everyID(ids, func(id identifier) bool {
-				if len(id.text)-len(prefix) < 8 {
-					return false
-				}
+				w, ok := newWriting(strings.TrimPrefix(id.text, prefix))
 				from := (id.began.Unix() - seedWindow) * unit.scale
 				to := (id.ended.Unix() + 1 + seedWindow) * unit.scale
-				for s := from; s <= to && s-from < 100_000; s++ {
-					if writes(g, uint64(s), strings.TrimPrefix(id.text, prefix)) {
+				for s := from; ok && s <= to && s-from < 100_000; s++ {
+					if w.by(g, uint64(s)) {
 						return true
 					}
 				}
 				return false
 			})
 			if all {
-				return fmt.Sprintf("they come from %s, seeded with the time of the login in %s", g.name, unit.name)
+				return fmt.Sprintf("they come from %s, seeded with the time of the login in %s", k.name, unit.name)
 			}
 		}
 	}
@@ -86,21 +85,53 @@ var alphabets = []string{
 // every token by its first letters.
 const firstLook = 4
 
-// writes tells whether a seed makes the text in one of the usual ways.
-func writes(g seeding, seed uint64, text string) bool {
-	source := g.make(seed)
+// writing is a text and all that it may be made of.
+type writing struct {
+	text      string
+	raw       [][]byte // what it stands for, by each encoding that it fits
+	alphabets []string // that have all of its letters
+}
+
+// newWriting is not ok for a text that is too short or too long to be judged.
+func newWriting(text string) (w writing, ok bool) {
+	w.text = text
+	if len(text) < 8 || len(text) > 256 {
+		return w, false
+	}
+	if raw, err := hex.DecodeString(strings.ReplaceAll(text, "-", "")); err == nil {
+		w.raw = append(w.raw, raw)
+	}
+	for _, e := range []*base64.Encoding{base64.RawURLEncoding, base64.RawStdEncoding} {
+		if raw, err := e.DecodeString(strings.TrimRight(text, "=")); err == nil {
+			w.raw = append(w.raw, raw)
+		}
+	}
+	for _, a := range alphabets {
+		if strings.Trim(text, a) == "" {
+			w.alphabets = append(w.alphabets, a)
+		}
+	}
+	return w, true
+}
+
+// by tells whether a seed makes the text in one of the usual ways.
+func (w writing) by(g generator, seed uint64) bool {
+	g.seed(seed)
 	var ahead [firstLook]uint32
 	for i := range ahead {
-		ahead[i] = source.bits32()
+		ahead[i] = g.bits32()
 	}
-	for _, raw := range decoded(text) {
+	for _, raw := range w.raw {
 		if spells(g, seed, ahead[0], ahead[1], raw) {
 			return true
 		}
 	}
-	for _, a := range alphabets {
+	for _, a := range w.alphabets {
 		for _, draw := range draws {
-			if drawn(&replay{ahead: ahead[:]}, draw, a, text[:2]) && drawn(g.make(seed), draw, a, text) {
+			if !drawn(&replay{ahead: ahead[:]}, draw, a, w.text[:2]) {
+				continue
+			}
+			if g.seed(seed); drawn(g, draw, a, w.text) {
 				return true
 			}
 		}
@@ -108,62 +139,58 @@ func writes(g seeding, seed uint64, text string) bool {
 	return false
 }
 
-// decoded are the bytes that a text stands for, by each encoding that it fits.
-func decoded(text string) [][]byte {
-	var list [][]byte
-	if raw, err := hex.DecodeString(strings.ReplaceAll(text, "-", "")); err == nil {
-		list = append(list, raw)
-	}
-	for _, e := range []*base64.Encoding{base64.RawURLEncoding, base64.RawStdEncoding} {
-		if raw, err := e.DecodeString(strings.TrimRight(text, "=")); err == nil {
-			list = append(list, raw)
-		}
-	}
-	return list
-}
-
-// spellings are how outputs become bytes: in their order; as one number, the
+// spelling is how outputs become bytes: in their order; as one number, the
 // first at its low end; low bytes first; and as Java's longs, in which a negative
 // low half takes one from the high half.
-var spellings = []struct {
-	backwards, little, longs bool
-}{{}, {backwards: true}, {little: true}, {longs: true}}
+type spelling struct{ backwards, little, longs bool }
 
-// spells tells whether bytes are a seed's outputs, written one after another. The
-// bits that a random UUID has fixed (RFC 9562 §5.4) are not compared.
-func spells(g seeding, seed uint64, first, second uint32, raw []byte) bool {
+var spellings = []spelling{{}, {backwards: true}, {little: true}, {longs: true}}
+
+// word is the ith output that bytes hold.
+func (s spelling) word(b []byte, i int) uint32 {
+	at := 4 * i
+	if s.backwards {
+		at = len(b) - 4 - at
+	}
+	if s.little {
+		return binary.LittleEndian.Uint32(b[at:])
+	}
+	return binary.BigEndian.Uint32(b[at:])
+}
+
+// borrow is what an output loses to the one after it.
+func (s spelling) borrow(next uint32) uint32 {
+	if s.longs {
+		return next >> 31
+	}
+	return 0
+}
+
+// uuidMask leaves out the bits that a random UUID has fixed (RFC 9562 §5.4).
+var uuidMask = []byte{0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x0f, 0xff, 0x3f, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff}
+
+// spells tells whether bytes are a seed's outputs, written one after another.
+func spells(g generator, seed uint64, first, second uint32, raw []byte) bool {
 	if len(raw) < 8 || len(raw)%4 != 0 {
 		return false
 	}
-	mask := bytes.Repeat([]byte{0xff}, len(raw))
-	if len(raw) == 16 && raw[6]>>4 == 4 && raw[8]>>6 == 2 {
-		mask[6], mask[8] = 0x0f, 0x3f
-	}
+	uuid := len(raw) == 16 && raw[6]>>4 == 4 && raw[8]>>6 == 2
 	for _, s := range spellings {
-		word := func(b []byte, i int) uint32 {
-			at := 4 * i
-			if s.backwards {
-				at = len(b) - 4 - at
+		is := func(i int, want uint32) bool {
+			differ := s.word(raw, i) ^ want
+			if uuid {
+				differ &= s.word(uuidMask, i)
 			}
-			if s.little {
-				return binary.LittleEndian.Uint32(b[at:])
-			}
-			return binary.BigEndian.Uint32(b[at:])
+			return differ == 0
 		}
-		borrow := func(next uint32) uint32 {
-			if s.longs {
-				return next >> 31
-			}
-			return 0
-		}
-		if (word(raw, 0)^(first-borrow(second)))&word(mask, 0) != 0 {
+		if !is(0, first-s.borrow(second)) {
 			continue
 		}
-		source, same := g.make(seed), true
+		g.seed(seed)
+		same := true
 		for i := 0; i < len(raw)/4 && same; i += 2 {
-			high, low := source.bits32(), source.bits32()
-			same = (word(raw, i)^(high-borrow(low)))&word(mask, i) == 0 &&
-				(i+1 == len(raw)/4 || (word(raw, i+1)^low)&word(mask, i+1) == 0)
+			high, low := g.bits32(), g.bits32()
+			same = is(i, high-s.borrow(low)) && (i+1 == len(raw)/4 || is(i+1, low))
 		}
 		if same {
 			return true
@@ -237,3 +264,6 @@ func (r *replay) bits32() uint32 {
 	r.next++
 	return r.ahead[r.next-1]
 }
+
+// seed begins again: there is but one.
+func (r *replay) seed(uint64) { r.next, r.out = 0, false }
