@@ -93,9 +93,8 @@ type example struct {
 	tokens []string // whatever was sent: none may show up in a log
 }
 
-// newExample makes the keys and starts uvicorn with the app in the directory of
-// that name.
-func newExample(t *testing.T, app string, environment ...string) *example {
+// prepare copies the example and makes its keys.
+func prepare(t *testing.T) *example {
 	t.Helper()
 	e := &example{t: t, dir: t.TempDir()}
 	for _, name := range []string{"wiretight.yaml", "make_keys.py", "mint.py", "weak/app.py", "mended/app.py"} {
@@ -114,6 +113,14 @@ func newExample(t *testing.T, app string, environment ...string) *example {
 	e.near = e.client("127.0.0.1")
 	e.script("make_keys.py")
 	e.readKeys()
+	return e
+}
+
+// newExample prepares the example and starts uvicorn with the app in the
+// directory of that name.
+func newExample(t *testing.T, app string, environment ...string) *example {
+	t.Helper()
+	e := prepare(t)
 	args := []string{"-m", "uvicorn", "--app-dir", app, "app:app", "--host", "127.0.0.1", "--port", "0"}
 	if app == "weak" {
 		args = append(args, "--no-proxy-headers") // as in a container, where the proxy is no neighbour
@@ -209,6 +216,19 @@ func (e *example) mint(changes map[string]any) string {
 		e.t.Fatal(err)
 	}
 	return e.canary(raw)
+}
+
+// forged is mint for tests that run side by side.
+func (e *example) forged(t *testing.T, changes map[string]any) string {
+	t.Helper()
+	now := time.Now().Unix()
+	claims := map[string]any{"iss": "https://id.example.com/", "aud": "items-api", "sub": "alice", "jti": rand.Text(), "iat": now, "exp": now + 300}
+	maps.Copy(claims, changes)
+	raw, err := e.sign(map[string]any{"alg": "ES256", "kid": e.kid, "typ": "at+jwt"}, claims)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return raw
 }
 
 // canary remembers a token that must not show up in a log.

@@ -63,6 +63,7 @@ func TestMendedServiceAnswers(t *testing.T) {
 		status                   int
 	}{
 		{"health", "GET", "/healthz", "", nil, 200},
+		{"keys", "GET", "/.well-known/jwks.json", "", nil, 200},
 		{"profile", "GET", "/profile", "", good(), 200},
 		{"items", "GET", "/items", "", good(), 200},
 		{"add", "POST", "/items", `{"name": "boat"}`, good("Content-Type", "application/json"), 201},
@@ -179,7 +180,7 @@ func session(t *testing.T, r reply) (access, cookie string) {
 		t.Fatal(err)
 	}
 	line := r.header.Get("Set-Cookie")
-	for _, flag := range []string{"__Host-session=", "; Secure", "; HttpOnly", "; Path=/", "; SameSite=strict"} {
+	for _, flag := range []string{"__Host-items-refresh=", "; Secure", "; HttpOnly", "; Path=/", "; SameSite=strict"} {
 		if !strings.Contains(line, flag) {
 			t.Errorf("the cookie lacks %s", flag)
 		}

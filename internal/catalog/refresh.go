@@ -41,8 +41,13 @@ if updated.rowcount != 1:  # an old token: somebody else has one too
 		Why:   "A refresh token that never changes is a password that nobody chose: stolen once, it works until the session's end, and nobody can tell.",
 		How:   "A refresh must bring another refresh token, or make the first worthless. Tokens that are bound to the client's key may stay.",
 		Fix: map[string]Remediation{
-			"":        {Text: "Rotate refresh tokens at every use, or bind them to the client's key."},
-			"FastAPI": {Text: "Answer each refresh with a new refresh token.", Code: `return {"access_token": access, "refresh_token": secrets.token_urlsafe(32), "token_type": "bearer"}`, Language: "python"},
+			"": {Text: "Rotate refresh tokens at every use, or bind them to the client's key."},
+			"FastAPI": {Text: "Answer each refresh with a new refresh token, and forget the one that was used.", Code: `subject = sessions.pop(refresh_token, None)  # good once
+if subject is None:
+    raise HTTPException(status_code=401, detail="Invalid refresh token")
+successor = secrets.token_urlsafe(32)
+sessions[successor] = subject
+return {"access_token": create_access_token(subject), "refresh_token": successor, "token_type": "bearer"}`, Language: "python"},
 		},
 		Guard:      "issuer",
 		References: []string{"https://www.rfc-editor.org/rfc/rfc9700#section-4.14"},

@@ -39,7 +39,8 @@ MOST = 10_000  # of whatever is remembered
 with open(os.path.join(SECRETS, "private.pem")) as f:
     PRIVATE = f.read()
 with open(os.path.join(SECRETS, "jwks.json")) as f:
-    _jwk = json.load(f)["keys"][0]
+    KEYS = json.load(f)  # public keys only: they are published
+_jwk = KEYS["keys"][0]
 KEY_ID, PUBLIC = _jwk["kid"], jwt.PyJWK.from_dict(_jwk).key
 
 
@@ -187,7 +188,7 @@ class Sessions:
 
 
 sessions = Sessions()
-COOKIE = "__Host-session"
+COOKIE = "__Host-items-refresh"
 
 
 def grant(session: dict, response: Response) -> dict:
@@ -317,6 +318,11 @@ async def broken(request: Request, error: Exception) -> JSONResponse:
 @app.get("/healthz")
 async def healthz() -> dict:
     return {"status": "ok"}
+
+
+@app.get("/.well-known/jwks.json")
+async def keys() -> dict:
+    return KEYS
 
 
 @app.post("/login")

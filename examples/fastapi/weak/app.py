@@ -21,8 +21,9 @@ ALGORITHM = "HS256"
 LIFETIME = 8 * 24 * 3600  # mistake: eight days
 USERS = {"alice": "wonderland-7", "bob": "builder-42"}
 
+# mistake: takes any Host, sends wrong slashes on to it, speaks plain HTTP, and shows its documentation to all
 app = FastAPI(title="Items", version="0.92.0")
-# mistake: every origin, and with credentials
+# mistake: every origin, and with credentials, every method and every header
 app.add_middleware(
     CORSMiddleware, allow_origins=["*"], allow_credentials=True, allow_methods=["*"], allow_headers=["*"]
 )
@@ -51,6 +52,7 @@ def grant(name: str, response: Response) -> dict:
     refresh = f"refresh-{len(refreshers) + 1:06d}"  # mistake: can be counted up
     refreshers[refresh] = name
     response.set_cookie("session", access)  # mistake: neither Secure nor HttpOnly
+    # mistake: whoever is between may keep the answer
     return {"access_token": access, "token_type": "bearer", "expires_in": LIFETIME, "refresh_token": refresh}
 
 
