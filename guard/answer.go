@@ -105,7 +105,7 @@ func (a *answer) Write(p []byte) (int, error) {
 	if !a.wrote {
 		a.WriteHeader(http.StatusOK)
 	}
-	a.x.flight.active.Store(time.Now().UnixNano())
+	a.x.flight.active.Store(a.x.guard.now().UnixNano())
 	a.bytes += int64(len(p))
 	if a.body != nil {
 		return a.body.Write(p)
@@ -213,13 +213,13 @@ func (c *watchedConn) Close() error {
 
 func (c *watchedConn) Read(p []byte) (int, error) {
 	n, err := c.Conn.Read(p)
-	c.x.flight.active.Store(time.Now().UnixNano())
+	c.x.flight.active.Store(c.x.guard.now().UnixNano())
 	return n, err
 }
 
 func (c *watchedConn) Write(p []byte) (int, error) {
 	n, err := c.Conn.Write(p)
-	c.x.flight.active.Store(time.Now().UnixNano())
+	c.x.flight.active.Store(c.x.guard.now().UnixNano())
 	c.written.Add(int64(n))
 	return n, err
 }

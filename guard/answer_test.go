@@ -24,8 +24,12 @@ func TestAnswerHeaders(t *testing.T) {
 		send     []string
 		want     map[string]string // "": not there
 	}{
-		{"what runs behind", http.Header{"Server": {"uvicorn"}, "X-Powered-By": {"Express"}, "X-AspNet-Version": {"4"}, "X-Runtime": {"0.1"}},
-			"/x", with, map[string]string{"Server": "", "X-Powered-By": "", "X-Aspnet-Version": "", "X-Runtime": ""}},
+		{
+			"what runs behind",
+			http.Header{"Server": {"uvicorn"}, "X-Powered-By": {"Express"}, "X-AspNet-Version": {"4"}, "X-Runtime": {"0.1"}},
+			"/x", with,
+			map[string]string{"Server": "", "X-Powered-By": "", "X-Aspnet-Version": "", "X-Runtime": ""},
+		},
 		{"HSTS is the guard's", http.Header{"Strict-Transport-Security": {"max-age=0"}}, "/x", with, map[string]string{"Strict-Transport-Security": hsts}},
 		{"HSTS on public routes", nil, "/public", nil, map[string]string{"Strict-Transport-Security": hsts}},
 		{"nosniff", nil, "/x", with, map[string]string{"X-Content-Type-Options": "nosniff"}},
@@ -35,14 +39,30 @@ func TestAnswerHeaders(t *testing.T) {
 		{"caching as the upstream says", http.Header{"Cache-Control": {"private, max-age=5"}}, "/x", with, map[string]string{"Cache-Control": "private, max-age=5"}},
 		{"caching without a credential", nil, "/public", nil, map[string]string{"Cache-Control": ""}},
 		{"other services", http.Header{"Alt-Svc": {`h3=":443"`}}, "/x", with, map[string]string{"Alt-Svc": ""}},
-		{"CORS is the guard's", http.Header{"Access-Control-Allow-Origin": {"*"}, "Access-Control-Allow-Credentials": {"true"}},
-			"/x", with, map[string]string{"Access-Control-Allow-Origin": "", "Access-Control-Allow-Credentials": ""}},
-		{"hop by hop", http.Header{"Connection": {"X-Hop"}, "X-Hop": {"1"}, "Keep-Alive": {"timeout=5"}, "Proxy-Authenticate": {"Basic"}, "Upgrade": {"h2c"}},
-			"/x", with, map[string]string{"X-Hop": "", "Keep-Alive": "", "Proxy-Authenticate": "", "Upgrade": ""}},
-		{"the guard's header cannot be taken away", http.Header{"Connection": {"Strict-Transport-Security, X-Content-Type-Options"}},
-			"/x", with, map[string]string{"Strict-Transport-Security": hsts, "X-Content-Type-Options": "nosniff"}},
-		{"everything else", http.Header{"X-Custom": {"1"}, "Etag": {`"a"`}, "Vary": {"Accept"}, "Content-Language": {"de"}, "Last-Modified": {"x"}},
-			"/x", with, map[string]string{"X-Custom": "1", "Etag": `"a"`, "Vary": "Accept", "Content-Language": "de", "Last-Modified": "x"}},
+		{
+			"CORS is the guard's",
+			http.Header{"Access-Control-Allow-Origin": {"*"}, "Access-Control-Allow-Credentials": {"true"}},
+			"/x", with,
+			map[string]string{"Access-Control-Allow-Origin": "", "Access-Control-Allow-Credentials": ""},
+		},
+		{
+			"hop by hop",
+			http.Header{"Connection": {"X-Hop"}, "X-Hop": {"1"}, "Keep-Alive": {"timeout=5"}, "Proxy-Authenticate": {"Basic"}, "Upgrade": {"h2c"}},
+			"/x", with,
+			map[string]string{"X-Hop": "", "Keep-Alive": "", "Proxy-Authenticate": "", "Upgrade": ""},
+		},
+		{
+			"the guard's header cannot be taken away",
+			http.Header{"Connection": {"Strict-Transport-Security, X-Content-Type-Options"}},
+			"/x", with,
+			map[string]string{"Strict-Transport-Security": hsts, "X-Content-Type-Options": "nosniff"},
+		},
+		{
+			"everything else",
+			http.Header{"X-Custom": {"1"}, "Etag": {`"a"`}, "Vary": {"Accept"}, "Content-Language": {"de"}, "Last-Modified": {"x"}},
+			"/x", with,
+			map[string]string{"X-Custom": "1", "Etag": `"a"`, "Vary": "Accept", "Content-Language": "de", "Last-Modified": "x"},
+		},
 	} {
 		for name, client := range map[string]*http.Client{"HTTP/1.1": f.h1, "HTTP/2": f.h2} {
 			t.Run(c.name+" "+name, func(t *testing.T) {

@@ -169,10 +169,16 @@ func TestCanary(t *testing.T) {
 			guard.Upstream{Name: "dead", URL: "http://127.0.0.1:1"},
 			guard.Upstream{Name: "liar", URL: "http://" + newLiar(t), Timeout: 5 * time.Second})
 		c.Routes = []guard.Route{
-			{Path: "/dead", Upstream: "dead"}, {Path: "/dead-open", Upstream: "dead", Public: true}, {Path: "/liar/*", Upstream: "liar"},
+			{Path: "/dead", Upstream: "dead"},
+			{Path: "/dead-open", Upstream: "dead", Public: true},
+			{Path: "/liar/*", Upstream: "liar"},
 			{Path: "/liar-open/*", Upstream: "liar", Public: true},
-			{Path: "/scoped", Scopes: []string{"x"}}, {Path: "/get", Methods: []string{"GET"}}, {Path: "/once", Once: true},
-			{Path: "/open", Public: true}, {Path: "/bound", Binding: guard.BindingRequired}, {Path: "/elsewhere", Issuers: []string{testIssuer}},
+			{Path: "/scoped", Scopes: []string{"x"}},
+			{Path: "/get", Methods: []string{"GET"}},
+			{Path: "/once", Once: true},
+			{Path: "/open", Public: true},
+			{Path: "/bound", Binding: guard.BindingRequired},
+			{Path: "/elsewhere", Issuers: []string{testIssuer}},
 		}
 		c.Logger = nil // set below
 	})
@@ -195,7 +201,8 @@ func TestCanary(t *testing.T) {
 	canaries := []canary{
 		jwtCanary("good token", good), jwtCanary("forged token", forged), jwtCanary("expired token", expired),
 		jwtCanary("bound token", bound), jwtCanary("proof", proof),
-		{"opaque token", opaque, []string{opaque, opaque[:20]}}, {"password", password, []string{password}},
+		{"opaque token", opaque, []string{opaque, opaque[:20]}},
+		{"password", password, []string{password}},
 		{"subject", "", []string{"canary-subject", "canary-jti", "canary@example.com"}},
 	}
 	for _, raw := range []string{good, forged, expired, bound, opaque, "Basic " + password} {
@@ -255,13 +262,22 @@ func (f *fixture) sprinkle(s *sinks, raw string) {
 			s.keep(f.send(c, "GET", path+"?access_token="+raw, "", "Authorization", auth))
 		}
 		for _, header := range [][]string{
-			{"Authorization", auth, "Authorization", auth}, {"Authorization", "DPoP " + raw}, {"Authorization", auth, "Dpop", raw},
-			{"Authorization", auth, "Cookie", "session=" + raw}, {"Proxy-Authorization", auth}, {"Authorization", raw},
-			{"Authorization", "Token " + raw}, {"Authorization", auth, "X-Auth-Subject", raw}, {"Cookie", "__Host-refresh=" + raw},
+			{"Authorization", auth, "Authorization", auth},
+			{"Authorization", "DPoP " + raw},
+			{"Authorization", auth, "Dpop", raw},
+			{"Authorization", auth, "Cookie", "session=" + raw},
+			{"Proxy-Authorization", auth},
+			{"Authorization", raw},
+			{"Authorization", "Token " + raw},
+			{"Authorization", auth, "X-Auth-Subject", raw},
+			{"Cookie", "__Host-refresh=" + raw},
 			{"Authorization", auth, "Content_length", raw},
-			{"Authorization", auth, "Referer", "https://" + testHost + "/?t=" + raw}, {"Authorization", auth, "User-Agent", raw},
-			{"Authorization", auth, "X-Forwarded-For", raw}, {"Authorization", auth, "X-Request-Id", raw},
-			{"Cookie", "session=" + raw + "; session=" + raw}, {"Cookie", "session=" + raw, "Origin", "https://evil.example"},
+			{"Authorization", auth, "Referer", "https://" + testHost + "/?t=" + raw},
+			{"Authorization", auth, "User-Agent", raw},
+			{"Authorization", auth, "X-Forwarded-For", raw},
+			{"Authorization", auth, "X-Request-Id", raw},
+			{"Cookie", "session=" + raw + "; session=" + raw},
+			{"Cookie", "session=" + raw, "Origin", "https://evil.example"},
 		} {
 			s.keep(f.send(c, "GET", "/", "", header...))
 			s.keep(f.send(c, "POST", "/get", "password="+raw, header...))

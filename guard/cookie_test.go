@@ -20,8 +20,11 @@ func TestCookies(t *testing.T) {
 	}{
 		{"bare", []string{"sid=1"}, []string{"sid=1" + hard}},
 		{"two", []string{"a=1", "b=2"}, []string{"a=1" + hard, "b=2" + hard}},
-		{"attributes stay", []string{"sid=1; Path=/app; Domain=example.com; Max-Age=60; Partitioned"},
-			[]string{"sid=1; Path=/app; Domain=example.com; Max-Age=60; Partitioned" + hard}},
+		{
+			"attributes stay",
+			[]string{"sid=1; Path=/app; Domain=example.com; Max-Age=60; Partitioned"},
+			[]string{"sid=1; Path=/app; Domain=example.com; Max-Age=60; Partitioned" + hard},
+		},
 		{"all there", []string{"sid=1; secure; HTTPONLY; samesite=strict"}, []string{"sid=1; secure; HTTPONLY; SameSite=Strict"}},
 		{"Strict stays", []string{"sid=1; SameSite=Strict"}, []string{"sid=1; Secure; HttpOnly; SameSite=Strict"}},
 		{"None stays, with Secure", []string{"sid=1; SameSite=None"}, []string{"sid=1; Secure; HttpOnly; SameSite=None"}},

@@ -135,7 +135,7 @@ type requestBody struct {
 
 func (b *requestBody) Read(p []byte) (int, error) {
 	n, err := b.ReadCloser.Read(p)
-	b.x.flight.active.Store(time.Now().UnixNano())
+	b.x.flight.active.Store(b.x.guard.now().UnixNano())
 	if err != nil {
 		b.x.flight.upload.Store(false)
 		if !errors.Is(err, io.EOF) {

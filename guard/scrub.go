@@ -9,7 +9,6 @@ import (
 	"io"
 	"net/http"
 	"strings"
-	"time"
 
 	"github.com/wiretight/wiretight/internal/redact"
 )
@@ -136,7 +135,7 @@ type inflated struct {
 }
 
 func (i inflated) Write(p []byte) (int, error) {
-	i.a.x.flight.active.Store(time.Now().UnixNano())
+	i.a.x.flight.active.Store(i.a.x.guard.now().UnixNano())
 	n, err := i.scrubber.Write(p)
 	if err == nil && i.stream {
 		err = i.scrubber.Flush()

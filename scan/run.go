@@ -106,7 +106,7 @@ func newTarget(ctx context.Context, c Config) (*Target, error) {
 	if c.Rate < 0 || c.Timeout < 0 || c.MaxRequests < 0 {
 		errs = append(errs, errors.New("rate, timeout and the number of requests cannot be negative"))
 	}
-	if c.OpenAPIData != nil && len(c.OpenAPIData) > maxSpec {
+	if len(c.OpenAPIData) > maxSpec {
 		errs = append(errs, fmt.Errorf("%s: the API description is over %d MiB", c.OpenAPI, maxSpec>>20))
 	}
 	if err := errors.Join(errs...); err != nil {

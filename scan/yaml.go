@@ -29,7 +29,7 @@ func yamlToJSON(data []byte) ([]byte, error) {
 		return nil, fmt.Errorf("the API description is YAML of over %d MiB; convert it to JSON", maxYAML>>20)
 	}
 	if !described.Match(data) {
-		return nil, errors.New("the document is no API description: no line begins with openapi: or swagger:")
+		return nil, errors.New("the document is no API description: no line begins with openapi or swagger and a colon")
 	}
 	marks := 0
 	for _, c := range data {

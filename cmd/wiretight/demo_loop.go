@@ -63,11 +63,11 @@ func (b *demoBed) runLoop(ctx context.Context) (l *demoLoop, err error) {
 
 // start runs the guard with the emitted configuration, as a user would.
 func (l *demoLoop) start(ctx context.Context, b *demoBed) error {
-	secure, err := freeLoopback()
+	secure, err := freeLoopback(ctx)
 	if err != nil {
 		return err
 	}
-	plain, err := freeLoopback()
+	plain, err := freeLoopback(ctx)
 	if err != nil {
 		return err
 	}
@@ -111,8 +111,9 @@ func (l *demoLoop) moveLogins(ctx context.Context, b *demoBed, c config.Issuer) 
 
 // freeLoopback is an address that nobody listened on a moment ago. The guard's
 // own URL stands in its configuration, so the port must be known before.
-func freeLoopback() (string, error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+func freeLoopback(ctx context.Context) (string, error) {
+	var config net.ListenConfig
+	l, err := config.Listen(ctx, "tcp", "127.0.0.1:0")
 	if err != nil {
 		return "", err
 	}

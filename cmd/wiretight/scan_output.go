@@ -6,7 +6,6 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -35,7 +34,7 @@ func (in *scanInputs) write(cmd *cobra.Command, f *scanFlags, r *scan.Report) er
 		if o.Anchor == "" && f.config.OpenAPIData != nil {
 			o.Anchor, o.Line = f.config.OpenAPI, specLine(f.config.OpenAPIData, r)
 		}
-		var w io.Writer = cmd.OutOrStdout()
+		w := cmd.OutOrStdout()
 		if out.file != nil {
 			w = out.file
 		}

@@ -2,7 +2,6 @@ package attack_test
 
 import (
 	"context"
-	"crypto"
 	"crypto/rand"
 	"crypto/rsa"
 	"errors"
@@ -72,7 +71,7 @@ func TestRecoverKey(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if !got.Equal(k.Public().(crypto.PublicKey)) {
+			if !got.Equal(k.Public()) {
 				t.Errorf("got another key")
 			}
 		})

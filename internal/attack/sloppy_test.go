@@ -30,10 +30,10 @@ import (
 
 // lax is a token as a careless reader takes it apart.
 type lax struct {
-	header          object
-	text            string
-	payload, signed []byte
-	signature       []byte
+	header    object
+	text      string
+	payload   []byte
+	signature []byte
 }
 
 func laxParse(raw string) (l lax, ok bool) {

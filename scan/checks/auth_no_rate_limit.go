@@ -85,6 +85,9 @@ func noFailure(t *scan.Target, r *scan.Response) string {
 	case 404, 405, 415, 422:
 		return fmt.Sprintf("the login answers status %d to the attempt, which is no failed login", r.Status)
 	}
+	if blanket(t, r) {
+		return "the login answers as every path does: status 403"
+	}
 	if s, ok := t.Session(); ok && r.OK() && givesToken(s, r) {
 		return "the login gives a token to a user who does not exist"
 	}

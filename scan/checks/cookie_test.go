@@ -9,7 +9,7 @@ import (
 )
 
 // cookieAPI is an API whose login sets the given cookie, to the token.
-func cookieAPI(t *testing.T, c http.Cookie) *fixture {
+func cookieAPI(t testing.TB, c http.Cookie) *fixture {
 	t.Helper()
 	token := goodToken(t)
 	api := guarded(token)

@@ -35,7 +35,7 @@ func crossOriginAPI(token string, credentials, vary bool, allow func(origin stri
 	})
 }
 
-func corsFixture(t *testing.T, credentials, vary bool, allow func(string) string) *fixture {
+func corsFixture(t testing.TB, credentials, vary bool, allow func(string) string) *fixture {
 	t.Helper()
 	token := goodToken(t)
 	f := serve(t, server{Handler: crossOriginAPI(token, credentials, vary, allow), Token: token})
@@ -54,7 +54,7 @@ func reflected(origin string) string { return origin }
 func wildcard(string) string         { return "*" }
 
 // strictCORS allows one origin and says that answers differ.
-func strictCORS(t *testing.T) *fixture { return corsFixture(t, true, true, exactly) }
+func strictCORS(t testing.TB) *fixture { return corsFixture(t, true, true, exactly) }
 
 func TestCORSWildcard(t *testing.T) {
 	t.Parallel()
@@ -151,7 +151,7 @@ func TestCORSWeakOriginMatch(t *testing.T) {
 }
 
 // preflights adds answers to preflights, with a status of one's choice.
-func preflights(t *testing.T, status int, allow func(string) string, methods, headers string) *fixture {
+func preflights(t testing.TB, status int, allow func(string) string, methods, headers string) *fixture {
 	t.Helper()
 	token := goodToken(t)
 	api := crossOriginAPI(token, false, true, allow)

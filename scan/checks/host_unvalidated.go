@@ -24,7 +24,7 @@ var hostUnvalidated = scan.Check{
 			if err != nil {
 				return scan.Unsure("the target did not answer to its own name: " + err.Error())
 			}
-			if !application(right) && right.Status != 403 {
+			if !application(right) && right.Status != 403 || blanket(t, right) {
 				continue
 			}
 			asked++
