@@ -64,9 +64,12 @@ func TestForeignClients(t *testing.T) {
 		script string
 		nonces bool
 	}{
-		{"oauth4webapi.mjs", false}, {"oauth4webapi.mjs", true},
-		{"openid-client.mjs", false}, {"openid-client.mjs", true},
-		{"dpop.mjs", false}, {"dpop.mjs", true},
+		{"oauth4webapi.mjs", false},
+		{"oauth4webapi.mjs", true},
+		{"openid-client.mjs", false},
+		{"openid-client.mjs", true},
+		{"dpop.mjs", false},
+		{"dpop.mjs", true},
 		{"jose.mjs", false},
 	} {
 		name := tc.script

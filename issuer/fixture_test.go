@@ -349,8 +349,10 @@ func (f *fixture) verifies(raw string) error {
 	if err != nil {
 		return err
 	}
-	return t.Verify(&token.Policy{Issuer: testURL, Audiences: []string{testAudience}, Algorithms: []string{header(f.t, raw)["alg"].(string)},
-		Types: []string{"at+jwt"}}, keys, f.clock.now())
+	return t.Verify(&token.Policy{
+		Issuer: testURL, Audiences: []string{testAudience}, Algorithms: []string{header(f.t, raw)["alg"].(string)},
+		Types: []string{"at+jwt"},
+	}, keys, f.clock.now())
 }
 
 // faultyStore is a store that fails when told.

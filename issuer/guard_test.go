@@ -52,8 +52,10 @@ func newGuarded(t testing.TB, change func(*issuer.Config), more func(*guard.Conf
 	f.issuer, f.server = is, server
 	gc := guard.Config{
 		Hosts: []string{server.Listener.Addr().String()},
-		Tokens: guard.Tokens{Cache: 100, Issuers: []guard.Issuer{{Issuer: origin, Audiences: []string{testAudience},
-			Algorithms: []string{"ES256"}, Types: []string{"at+jwt"}, MaxLifetime: 5 * time.Minute, Keys: is.Keys()}}},
+		Tokens: guard.Tokens{Cache: 100, Issuers: []guard.Issuer{{
+			Issuer: origin, Audiences: []string{testAudience},
+			Algorithms: []string{"ES256"}, Types: []string{"at+jwt"}, MaxLifetime: 5 * time.Minute, Keys: is.Keys(),
+		}}},
 		Local: []guard.Local{{Paths: is.Paths(), Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			ctx := issuer.WithRequestID(issuer.WithClient(r.Context(), guard.ClientFrom(r.Context())), guard.RequestIDFrom(r.Context()))
 			is.Handler().ServeHTTP(w, r.WithContext(ctx))
@@ -171,8 +173,10 @@ func TestDPoPThroughTheGuard(t *testing.T) {
 		}
 		return m
 	}
-	a := g.do(request{path: "/auth/token", form: form("grant_type", "password", "username", "alice", "password", testPassword),
-		header: dpopHeader(p.proof(time.Now(), "POST", "/auth/token", htu("/auth/token", nil)))})
+	a := g.do(request{
+		path: "/auth/token", form: form("grant_type", "password", "username", "alice", "password", testPassword),
+		header: dpopHeader(p.proof(time.Now(), "POST", "/auth/token", htu("/auth/token", nil))),
+	})
 	raw := a.access(t)
 	get := func(scheme, proof string) int {
 		h := http.Header{"Authorization": {scheme + " " + raw}}

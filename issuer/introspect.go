@@ -99,6 +99,8 @@ func (c *call) introspectRefresh(a caller, text string) (introspection, *failure
 	if client == "" {
 		client = firstParty
 	}
-	return introspection{Active: true, Scope: strings.Join(fam.Scopes, " "), ClientID: client, Subject: fam.Subject, Issuer: c.cfg.URL,
-		TokenType: "refresh_token", SessionID: t.family.sid(), Expiry: fam.Expires / 1000, IssuedAt: fam.Created / 1000, Confirmation: fam.Bound.confirmation()}, nil
+	return introspection{
+		Active: true, Scope: strings.Join(fam.Scopes, " "), ClientID: client, Subject: fam.Subject, Issuer: c.cfg.URL,
+		TokenType: "refresh_token", SessionID: t.family.sid(), Expiry: fam.Expires / 1000, IssuedAt: fam.Created / 1000, Confirmation: fam.Bound.confirmation(),
+	}, nil
 }

@@ -109,11 +109,15 @@ func New(cfg Config) (*Issuer, error) {
 	if cfg.VerifyURL != "" {
 		i.verifier = newVerifier(cfg)
 	}
-	i.policy = token.Policy{Issuer: cfg.URL, Audiences: []string{cfg.Audience}, Algorithms: []string{cfg.Algorithm},
-		Types: []string{"at+jwt"}, MaxLifetime: cfg.AccessTTL}
+	i.policy = token.Policy{
+		Issuer: cfg.URL, Audiences: []string{cfg.Audience}, Algorithms: []string{cfg.Algorithm},
+		Types: []string{"at+jwt"}, MaxLifetime: cfg.AccessTTL,
+	}
 	i.metadata = metadataDocument(&cfg)
-	if i.ring, err = OpenRing(RingConfig{Store: i.store, KeyEncryption: cfg.KeyEncryption, Algorithm: cfg.Algorithm,
-		AccessTTL: cfg.AccessTTL, Rotate: cfg.RotateKeys, Logger: cfg.Logger, Now: cfg.Now}); err != nil {
+	if i.ring, err = OpenRing(RingConfig{
+		Store: i.store, KeyEncryption: cfg.KeyEncryption, Algorithm: cfg.Algorithm,
+		AccessTTL: cfg.AccessTTL, Rotate: cfg.RotateKeys, Logger: cfg.Logger, Now: cfg.Now,
+	}); err != nil {
 		return nil, errors.Join(err, i.closeStore())
 	}
 	ctx, cancel := context.WithCancel(context.Background())
@@ -154,8 +158,10 @@ func (i *Issuer) Users() *Users { return i.users }
 // Paths lists the paths that Handler answers. One that ends in /* stands for
 // all below it.
 func (i *Issuer) Paths() []string {
-	return []string{pathLogin, pathRefresh, pathLogout, pathToken, pathRevoke, pathIntrospect,
-		pathSessions, pathSessions + "/*", pathJWKS, pathMetadata}
+	return []string{
+		pathLogin, pathRefresh, pathLogout, pathToken, pathRevoke, pathIntrospect,
+		pathSessions, pathSessions + "/*", pathJWKS, pathMetadata,
+	}
 }
 
 // Handler answers the endpoints. Everything else is 404.

@@ -368,8 +368,10 @@ func TestMetadata(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t, nil)
 	a := f.do(request{path: "/.well-known/oauth-authorization-server"})
-	for member, want := range map[string]any{"issuer": testURL, "token_endpoint": testURL + "/auth/token", "jwks_uri": testURL + "/.well-known/jwks.json",
-		"revocation_endpoint": testURL + "/auth/revoke", "introspection_endpoint": testURL + "/auth/introspect"} {
+	for member, want := range map[string]any{
+		"issuer": testURL, "token_endpoint": testURL + "/auth/token", "jwks_uri": testURL + "/.well-known/jwks.json",
+		"revocation_endpoint": testURL + "/auth/revoke", "introspection_endpoint": testURL + "/auth/introspect",
+	} {
 		if a.json[member] != want {
 			t.Errorf("%s: got %v, want %v", member, a.json[member], want)
 		}

@@ -83,9 +83,11 @@ func (c *call) open(fields map[string]string, s shown, o opening) (g grant, refr
 	id := newFamilyID(who.subject)
 	g = grant{subject: who.subject, client: client, scopes: scopes, sid: id.sid(), bound: b}
 	g.ends = c.at.Add(c.cfg.RefreshTTL)
-	fam := &family{Subject: who.subject, Client: client, Scopes: scopes, Account: who.generation,
+	fam := &family{
+		Subject: who.subject, Client: client, Scopes: scopes, Account: who.generation,
 		Created: c.at.UnixMilli(), Rotated: c.at.UnixMilli(), Expires: g.ends.UnixMilli(),
-		Cookie: o.cookies, Bound: b, Agent: agentOf(c.r)}
+		Cookie: o.cookies, Bound: b, Agent: agentOf(c.r),
+	}
 	ctx, cancel := c.storeContext()
 	defer cancel()
 	if refresh, f = c.createSession(ctx, id, fam); f != nil {

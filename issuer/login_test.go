@@ -82,8 +82,10 @@ func TestAccessTokenIsRFC9068(t *testing.T) {
 		}
 		got := claims(t, first)
 		now := float64(f.clock.now().Unix())
-		want := map[string]any{"iss": testURL, "aud": testAudience, "sub": "alice", "iat": now, "nbf": now, "exp": now + 300,
-			"client_id": "wiretight", "scope": "read write", "jti": got["jti"], "sid": got["sid"], "cnf": got["cnf"]}
+		want := map[string]any{
+			"iss": testURL, "aud": testAudience, "sub": "alice", "iat": now, "nbf": now, "exp": now + 300,
+			"client_id": "wiretight", "scope": "read write", "jti": got["jti"], "sid": got["sid"], "cnf": got["cnf"],
+		}
 		if diff := cmp.Diff(want, got); diff != "" {
 			t.Errorf("%s: claims differ (-want +got):\n%s", alg, diff)
 		}

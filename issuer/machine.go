@@ -51,8 +51,10 @@ func (c *call) machine(form map[string]string) (*Client, *failure) {
 }
 
 func invalidClient(reason string) *failure {
-	return &failure{status: http.StatusUnauthorized, detail: "Client authentication failed", code: "invalid_client",
-		challenge: `Basic realm="wiretight", charset="UTF-8"`, reason: reason}
+	return &failure{
+		status: http.StatusUnauthorized, detail: "Client authentication failed", code: "invalid_client",
+		challenge: `Basic realm="wiretight", charset="UTF-8"`, reason: reason,
+	}
 }
 
 // credentials reads what the client says of itself. Clients that have no name

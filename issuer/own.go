@@ -39,8 +39,10 @@ func (c *call) sessions() *failure {
 	defer cancel()
 	list := []sessionInfo{}
 	err := c.Issuer.sessions.of(ctx, b.claims.Subject, func(id familyID, fam *family) {
-		list = append(list, sessionInfo{ID: id.sid(), Current: id == *b.family, Client: fam.Client, Agent: fam.Agent,
-			Created: time.UnixMilli(fam.Created).UTC(), LastUsed: time.UnixMilli(fam.Rotated).UTC(), Expires: time.UnixMilli(fam.Expires).UTC()})
+		list = append(list, sessionInfo{
+			ID: id.sid(), Current: id == *b.family, Client: fam.Client, Agent: fam.Agent,
+			Created: time.UnixMilli(fam.Created).UTC(), LastUsed: time.UnixMilli(fam.Rotated).UTC(), Expires: time.UnixMilli(fam.Expires).UTC(),
+		})
 	})
 	if err != nil {
 		return unavailable(err)

@@ -84,8 +84,10 @@ func TestSessionsShowAndEnd(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t, nil)
 	f.addUser("bob")
-	first := f.sessionOf(f.do(request{path: "/auth/login", json: map[string]string{"username": "alice", "password": testPassword},
-		header: http.Header{"User-Agent": {"Mozilla\u202e/5.0 " + strings.Repeat("x", 500)}}}))
+	first := f.sessionOf(f.do(request{
+		path: "/auth/login", json: map[string]string{"username": "alice", "password": testPassword},
+		header: http.Header{"User-Agent": {"Mozilla\u202e/5.0 " + strings.Repeat("x", 500)}},
+	}))
 	f.clock.advance(time.Minute)
 	second, bob := f.login("alice"), f.login("bob")
 	a := f.do(first.call("GET", "/auth/sessions"))
@@ -176,8 +178,10 @@ func TestIntrospection(t *testing.T) {
 	}
 	a := ask(s.access, request{basic: billing})
 	k := claims(t, s.access)
-	for member, want := range map[string]any{"active": true, "sub": "alice", "iss": testURL, "aud": testAudience, "exp": k["exp"], "iat": k["iat"],
-		"jti": k["jti"], "client_id": "wiretight", "scope": "read write", "token_type": "Bearer", "sid": k["sid"]} {
+	for member, want := range map[string]any{
+		"active": true, "sub": "alice", "iss": testURL, "aud": testAudience, "exp": k["exp"], "iat": k["iat"],
+		"jti": k["jti"], "client_id": "wiretight", "scope": "read write", "token_type": "Bearer", "sid": k["sid"],
+	} {
 		if a.json[member] != want {
 			t.Errorf("%s: got %v, want %v", member, a.json[member], want)
 		}
@@ -248,37 +252,63 @@ func TestRevocation(t *testing.T) {
 		dead   func(w world) []string // access tokens that must be dead
 		alive  func(w world) []string
 	}{
-		{"client's own access token", func(w world) (string, request) { return w.own.access(t), request{basic: mobile} }, 200,
-			func(w world) []string { return []string{w.own.access(t)} }, func(w world) []string { return []string{w.public.access(t)} }},
-		{"client's own refresh token", func(w world) (string, request) { return w.own.refresh(t), request{basic: mobile} }, 200,
-			func(w world) []string { return []string{w.own.access(t)} }, nil},
-		{"another client's access token", func(w world) (string, request) { return w.his.access(t), request{basic: mobile} }, 400,
-			nil, func(w world) []string { return []string{w.his.access(t)} }},
-		{"another client's refresh token", func(w world) (string, request) { return w.public.refresh(t), request{basic: mobile} }, 400,
-			nil, func(w world) []string { return []string{w.public.access(t)} }},
-		{"anybody's by one who may", func(w world) (string, request) { return w.s.access, request{basic: billing} }, 200,
-			func(w world) []string { return []string{w.s.access} }, nil},
-		{"the session's own access token", func(w world) (string, request) { return w.s.access, w.s.call("", "") }, 200,
-			func(w world) []string { return []string{w.s.access} }, nil},
-		{"its refresh token, by the cookie", func(w world) (string, request) { return w.s.refreshToken(), request{cookies: w.s.cookies} }, 200,
-			func(w world) []string { return []string{w.s.access} }, nil},
-		{"public client's refresh token by itself", func(w world) (string, request) { return w.public.refresh(t), request{} }, 200,
-			func(w world) []string { return []string{w.public.access(t)} }, nil},
-		{"a client's refresh token by nobody", func(w world) (string, request) { return w.own.refresh(t), request{} }, 401,
-			nil, func(w world) []string { return []string{w.own.access(t)} }},
-		{"a browser's refresh token by nobody", func(w world) (string, request) { return w.s.refreshToken(), request{} }, 401,
-			nil, func(w world) []string { return []string{w.s.access} }},
-		{"access token by nobody", func(w world) (string, request) { return w.s.access, request{} }, 401,
-			nil, func(w world) []string { return []string{w.s.access} }},
-		{"another session's", func(w world) (string, request) { return w.public.access(t), w.s.call("", "") }, 400,
-			nil, func(w world) []string { return []string{w.public.access(t)} }},
+		{
+			"client's own access token", func(w world) (string, request) { return w.own.access(t), request{basic: mobile} }, 200,
+			func(w world) []string { return []string{w.own.access(t)} }, func(w world) []string { return []string{w.public.access(t)} },
+		},
+		{
+			"client's own refresh token", func(w world) (string, request) { return w.own.refresh(t), request{basic: mobile} }, 200,
+			func(w world) []string { return []string{w.own.access(t)} }, nil,
+		},
+		{
+			"another client's access token", func(w world) (string, request) { return w.his.access(t), request{basic: mobile} }, 400,
+			nil, func(w world) []string { return []string{w.his.access(t)} },
+		},
+		{
+			"another client's refresh token", func(w world) (string, request) { return w.public.refresh(t), request{basic: mobile} }, 400,
+			nil, func(w world) []string { return []string{w.public.access(t)} },
+		},
+		{
+			"anybody's by one who may", func(w world) (string, request) { return w.s.access, request{basic: billing} }, 200,
+			func(w world) []string { return []string{w.s.access} }, nil,
+		},
+		{
+			"the session's own access token", func(w world) (string, request) { return w.s.access, w.s.call("", "") }, 200,
+			func(w world) []string { return []string{w.s.access} }, nil,
+		},
+		{
+			"its refresh token, by the cookie", func(w world) (string, request) { return w.s.refreshToken(), request{cookies: w.s.cookies} }, 200,
+			func(w world) []string { return []string{w.s.access} }, nil,
+		},
+		{
+			"public client's refresh token by itself", func(w world) (string, request) { return w.public.refresh(t), request{} }, 200,
+			func(w world) []string { return []string{w.public.access(t)} }, nil,
+		},
+		{
+			"a client's refresh token by nobody", func(w world) (string, request) { return w.own.refresh(t), request{} }, 401,
+			nil, func(w world) []string { return []string{w.own.access(t)} },
+		},
+		{
+			"a browser's refresh token by nobody", func(w world) (string, request) { return w.s.refreshToken(), request{} }, 401,
+			nil, func(w world) []string { return []string{w.s.access} },
+		},
+		{
+			"access token by nobody", func(w world) (string, request) { return w.s.access, request{} }, 401,
+			nil, func(w world) []string { return []string{w.s.access} },
+		},
+		{
+			"another session's", func(w world) (string, request) { return w.public.access(t), w.s.call("", "") }, 400,
+			nil, func(w world) []string { return []string{w.public.access(t)} },
+		},
 		{"garbage", func(world) (string, request) { return "garbage", request{basic: billing} }, 200, nil, nil},
 		{"unknown refresh token", func(world) (string, request) {
 			return "wtr_" + strings.Repeat("A", 91), request{basic: billing}
 		}, 200, nil, nil},
 		{"nothing", func(world) (string, request) { return "", request{basic: billing} }, 400, nil, nil},
-		{"wrong secret", func(w world) (string, request) { return w.own.access(t), request{basic: "mobile:wrong"} }, 401,
-			nil, func(w world) []string { return []string{w.own.access(t)} }},
+		{
+			"wrong secret", func(w world) (string, request) { return w.own.access(t), request{basic: "mobile:wrong"} }, 401,
+			nil, func(w world) []string { return []string{w.own.access(t)} },
+		},
 	} {
 		w := build()
 		token, q := tc.q(w)

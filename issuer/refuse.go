@@ -28,8 +28,10 @@ func badRequest(detail, reason string) *failure {
 
 // unavailable is for what hangs on a store that does not answer.
 func unavailable(err error) *failure {
-	return &failure{status: http.StatusServiceUnavailable, detail: "Temporarily unavailable", code: "temporarily_unavailable",
-		retry: 5 * time.Second, reason: err.Error()}
+	return &failure{
+		status: http.StatusServiceUnavailable, detail: "Temporarily unavailable", code: "temporarily_unavailable",
+		retry: 5 * time.Second, reason: err.Error(),
+	}
 }
 
 func tooMany(retry time.Duration, reason string) *failure {

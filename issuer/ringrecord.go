@@ -207,8 +207,10 @@ func newKeyRecord(alg string, s *secrets, now, ready, from, life int64) (keyReco
 		return keyRecord{}, fmt.Errorf("encode key: %w", err)
 	}
 	defer clear(der)
-	return keyRecord{ID: id, Algorithm: alg, Created: now, Ready: ready, From: from, Life: life,
-		Public: signer.JWK(), Sealed: s.seal.Seal(nil, nil, der, sealedFor(id))}, nil
+	return keyRecord{
+		ID: id, Algorithm: alg, Created: now, Ready: ready, From: from, Life: life,
+		Public: signer.JWK(), Sealed: s.seal.Seal(nil, nil, der, sealedFor(id)),
+	}, nil
 }
 
 // sealedFor ties a sealed key to its name, so that no two can be exchanged.

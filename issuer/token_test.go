@@ -178,15 +178,19 @@ func TestClientSecretsAreNotGuessed(t *testing.T) {
 func TestBrowsersGetBoundTokens(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t, nil)
-	a := f.do(request{path: "/auth/token", header: http.Header{"Sec-Fetch-Site": {"same-origin"}, "Origin": {f.server.URL}},
-		form: form("grant_type", "password", "username", "alice", "password", testPassword)})
+	a := f.do(request{
+		path: "/auth/token", header: http.Header{"Sec-Fetch-Site": {"same-origin"}, "Origin": {f.server.URL}},
+		form: form("grant_type", "password", "username", "alice", "password", testPassword),
+	})
 	cnf, _ := claims(t, a.access(t))["cnf"].(map[string]any)
 	if cnf["fp#S256"] == nil || a.cookies["__Host-fingerprint"] == nil || a.cookies["__Host-refresh"] != nil {
 		t.Errorf("got cnf %v and %d cookies, want a fingerprint and its cookie", cnf, len(a.cookies))
 	}
 	for _, site := range []string{"cross-site", "same-site"} {
-		a := f.do(request{path: "/auth/token", header: http.Header{"Sec-Fetch-Site": {site}},
-			form: form("grant_type", "password", "username", "alice", "password", testPassword)})
+		a := f.do(request{
+			path: "/auth/token", header: http.Header{"Sec-Fetch-Site": {site}},
+			form: form("grant_type", "password", "username", "alice", "password", testPassword),
+		})
 		if a.status != 403 {
 			t.Errorf("%s: got status %d, want 403", site, a.status)
 		}

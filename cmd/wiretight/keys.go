@@ -67,8 +67,10 @@ func openRing(cfg *config.Config, s store.Store) (*issuer.Ring, error) {
 	if err != nil {
 		return nil, err
 	}
-	return issuer.OpenRing(issuer.RingConfig{Store: s, KeyEncryption: ic.KeyEncryption, Algorithm: ic.Algorithm,
-		AccessTTL: ic.AccessTTL, Rotate: ic.RotateKeys, Logger: newLogger(cfg.Log, io.Discard), Now: time.Now})
+	return issuer.OpenRing(issuer.RingConfig{
+		Store: s, KeyEncryption: ic.KeyEncryption, Algorithm: ic.Algorithm,
+		AccessTTL: ic.AccessTTL, Rotate: ic.RotateKeys, Logger: newLogger(cfg.Log, io.Discard), Now: time.Now,
+	})
 }
 
 func keysCommand() *cobra.Command {

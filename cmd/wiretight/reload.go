@@ -1,6 +1,7 @@
 package main
 
 import (
+	"reflect"
 	"strings"
 
 	"github.com/wiretight/wiretight/guard"
@@ -80,6 +81,9 @@ func unchangeable(old, cfg *config.Config) (keys []string) {
 		if k.old != k.new {
 			keys = append(keys, k.name)
 		}
+	}
+	if !reflect.DeepEqual(old.Issuer, cfg.Issuer) {
+		keys = append(keys, "issuer")
 	}
 	return keys
 }
