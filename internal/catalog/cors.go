@@ -49,7 +49,8 @@ var corsEntries = []Entry{
 		Title: "An arbitrary Origin is reflected, with credentials allowed",
 		Why: "Whatever origin asks is told that it is allowed. With cookies, every page that a user visits can read and change what is the user's; " +
 			"this is what the wildcard is not allowed to do, done by hand.",
-		How: "An origin that nobody has comes back in Access-Control-Allow-Origin, on an answer with data. It counts less where no cookie is the credential: " +
+		How: "An origin that nobody has comes back in Access-Control-Allow-Origin, on an answer with data. Where the login sets cookies, it is asked with them too: " +
+			"middlewares that answer others with a star may name the origin then. It counts less where no cookie is the credential: " +
 			"then a page can only use a token that it already has.",
 		Fix: corsFix("Compare the origin with a list, byte for byte, and answer without CORS headers if it is not on it. Never echo what was sent."), Guard: "cors.origins",
 		References: corsReferences,
