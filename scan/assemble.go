@@ -55,14 +55,20 @@ func (s *schedule) report() *Report {
 	return r
 }
 
-// cleanCommand cleans a command to repeat, and leaves the $TOKEN in it that the
-// reader is to fill in.
+// tokenPlace is where the reader of a command is to fill in a token.
+var tokenPlace = regexp.MustCompile(`(Authorization: (Bearer|DPoP) )?\$TOKEN`)
+
+// cleanCommand cleans a command to repeat, and leaves the place of the token in it.
 func (t *Target) cleanCommand(s string) string {
-	parts := strings.Split(s, "$TOKEN")
-	for i := range parts {
-		parts[i] = t.clean(parts[i])
+	var b strings.Builder
+	for {
+		at := tokenPlace.FindStringIndex(s)
+		if at == nil {
+			return b.String() + t.clean(s)
+		}
+		b.WriteString(t.clean(s[:at[0]]) + s[at[0]:at[1]])
+		s = s[at[1]:]
 	}
-	return strings.Join(parts, "$TOKEN")
 }
 
 // finding joins all places where one weakness shows.

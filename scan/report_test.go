@@ -253,3 +253,30 @@ func TestReadReport(t *testing.T) {
 		}
 	}
 }
+
+// TestReadableReport: what hides credentials leaves sentences and commands as
+// they are, also where the guessed secret is a word that reports use.
+func TestReadableReport(t *testing.T) {
+	t.Parallel()
+	const header = `curl -H "Authorization: Bearer $TOKEN" https://a.example/items`
+	for _, secret := range []string{"secret", "password", "hunter22"} {
+		t.Run(secret, func(t *testing.T) {
+			t.Parallel()
+			c, _ := (&api{}).start(t)
+			c.Secret = textOf(secret)
+			r := within(t, c, func(context.Context, *scan.Target) scan.Verdict {
+				return scan.Find(scan.Evidence{Title: "The HMAC secret is a password", Text: "signed with hunter22", Repeat: header})
+			})
+			if len(r.Findings) != 1 {
+				t.Fatalf("got %d findings, want 1", len(r.Findings))
+			}
+			f := r.Findings[0]
+			if f.Title != "The HMAC secret is a password" || f.Repeat != header {
+				t.Errorf("got %q and %q, want both as the check wrote them", f.Title, f.Repeat)
+			}
+			if strings.Contains(f.Evidence, "hunter22") == (secret == "hunter22") {
+				t.Errorf("got evidence %q with the secret %q", f.Evidence, secret)
+			}
+		})
+	}
+}
