@@ -150,9 +150,9 @@ func (c *checker) tokens() {
 		case s == "header":
 		case kind == "cookie" && has && validToken(name):
 		case kind == "query" && has && name != "":
-			c.needs(riskTokenInURL, at, "a token in a URL ends up in logs, histories and Referer headers", "use header or cookie:NAME")
+			c.needs(riskTokenInURL, at, "a token in a URL ends up in logs, histories and Referer headers", "use header, or a cookie")
 		default:
-			c.add(at, fmt.Sprintf("unknown token source %q", s), "write header or cookie:NAME")
+			c.add(at, fmt.Sprintf("unknown token source %q", s), "write header, or the word cookie, a colon and the name of one")
 		}
 		if slices.Contains(t.Sources[:i], s) {
 			c.add(at, fmt.Sprintf("source %q is named twice", s), "remove one")

@@ -61,7 +61,7 @@ func (b *builder) sources(t *TokensFile) {
 	case b.written("tokens.sources"):
 		out.Sources = slices.Clone(t.Sources)
 		if inCookie && !slices.Contains(t.Sources, accessCookie) {
-			b.wrong("tokens.sources", "the issuer puts tokens into the cookie __Host-access, which is not among the sources", "add "+quoted(accessCookie))
+			b.wrong("tokens.sources", "the issuer puts tokens into the cookie __Host-access, which is not among the sources", "add that cookie, or remove sources")
 		}
 	case inCookie:
 		out.Sources = []string{"header", accessCookie}
