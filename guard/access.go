@@ -57,7 +57,7 @@ func (x *exchange) record(failed any) {
 		attrs = append(attrs, slog.String("reason", reason))
 	}
 	if x.verified {
-		attrs = append(attrs, slog.String("subject", fmt.Sprintf("%016x", x.facts.subject)))
+		attrs = append(attrs, slog.String("subject", fmt.Sprintf("%016x", x.facts.ids.sub)))
 	}
 	log.LogAttrs(ctx, level, "request", attrs...)
 }

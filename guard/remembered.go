@@ -25,7 +25,6 @@ const rememberedShards = 16
 type facts struct {
 	key        [sha256.Size]byte
 	ids        revocationIDs
-	subject    uint64 // log form
 	generation uint64 // of the issuer's keys
 	policy     uint32 // generation of the policy that verified it
 	scopes     uint32 // index in the policy's scope sets

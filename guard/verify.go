@@ -3,7 +3,6 @@ package guard
 import (
 	"context"
 	"crypto/sha256"
-	"encoding/binary"
 	"errors"
 	"net/http"
 	"slices"
@@ -187,7 +186,6 @@ func (p *policy) examine(ctx context.Context, raw string, now time.Time, f *fact
 		notBefore:  secondsUp(t.Claims.NotBefore),
 		issuedAt:   seconds(t.Claims.IssuedAt),
 		ids:        idsOf(t),
-		subject:    subjectHash(t.Claims.Issuer, t.Claims.Subject),
 	}
 	return t, f.bind(&t.Claims.Confirmation, tp)
 }
@@ -302,13 +300,6 @@ func secondsUp(t time.Time) uint32 {
 		return 0
 	}
 	return seconds(t.Add(time.Second - 1))
-}
-
-// subjectHash is how a subject shows in logs: enough to follow one through a
-// log, too little to name anybody.
-func subjectHash(issuer, subject string) uint64 {
-	sum := sha256.Sum256([]byte(issuer + "\x00" + subject))
-	return binary.BigEndian.Uint64(sum[:8])
 }
 
 // quoted bounds and quotes a foreign text for a log.

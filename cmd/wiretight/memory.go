@@ -13,7 +13,7 @@ const (
 	// the live size, as is the default, would cost a tenth of its time.
 	heapGoal = 16 << 20
 	// leanest and laziest bound the percentage that heapGoal comes down to.
-	leanest, laziest = 25, 800
+	leanest, laziest = 15, 800
 )
 
 // paceCollector keeps the collector's goal at heapGoal, and close above the
