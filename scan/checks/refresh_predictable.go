@@ -3,7 +3,10 @@ package checks
 import (
 	"context"
 	"fmt"
+	"net/http"
+	"slices"
 	"strings"
+	"time"
 
 	"github.com/wiretight/wiretight/internal/catalog"
 	"github.com/wiretight/wiretight/scan"
@@ -35,7 +38,7 @@ var refreshPredictable = scan.Check{
 		}
 		why := idPattern(ids)
 		if why == "" {
-			why = seeded(ids)
+			why = seeded(byItsClock(logins, ids))
 		}
 		if why == "" {
 			return scan.Pass()
@@ -48,4 +51,18 @@ var refreshPredictable = scan.Check{
 		return scan.Find(scan.Evidence{Method: "POST", URL: t.LoginURL(),
 			Text: t.Mask(fmt.Sprintf("refresh tokens of %d logins, %s characters long: %s", len(ids), strings.Join(lengths, ", "), why))})
 	},
+}
+
+// byItsClock moves identifiers to the time that the target's answers tell, if all
+// do, and says how far that may be off.
+func byItsClock(logins []timedLogin, ids []identifier) ([]identifier, time.Duration) {
+	list := slices.Clone(ids)
+	for i, l := range logins {
+		at, err := http.ParseTime(l.Response.Header.Get("Date"))
+		if err != nil {
+			return ids, clockSkew
+		}
+		list[i].began, list[i].ended = at, at
+	}
+	return list, time.Second
 }

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+	"time"
 )
 
 // Tokens that look random, and come from a generator whose seed is the time of
@@ -14,8 +15,9 @@ import (
 // made for it. The generators are those of Python and PHP (the Mersenne Twister
 // MT19937) and of Java (a linear congruence of 48 bits).
 
-// seedWindow is how many seconds a target's clock may differ from ours.
-const seedWindow = 10
+// clockSkew is how much a target's clock may differ from ours, where its answers
+// do not tell the time.
+const clockSkew = 10 * time.Second
 
 // generator makes numbers from a seed.
 type generator interface {
@@ -35,9 +37,10 @@ var seedings = []seeding{
 	{"Java's Random", func() generator { return &congruence{} }},
 }
 
-// seeded says from which generator and time all identifiers come. Empty: from
-// none that is known. The first one is searched for; the others have to agree.
-func seeded(ids []identifier) string {
+// seeded says from which generator all identifiers come, seeded not more than slack
+// before or after they were made. Empty: from none that is known. The first one
+// is searched for; the others have to agree.
+func seeded(ids []identifier, slack time.Duration) string {
 	if len(ids) == 0 {
 		return ""
 	}
@@ -54,8 +57,8 @@ func seeded(ids []identifier) string {
 			g := k.make()
 			all := everyID(ids, func(id identifier) bool {
 				w, ok := newWriting(strings.TrimPrefix(id.text, prefix))
-				from := (id.began.Unix() - seedWindow) * unit.scale
-				to := (id.ended.Unix() + 1 + seedWindow) * unit.scale
+				from := id.began.Add(-slack).Unix() * unit.scale
+				to := (id.ended.Add(slack).Unix() + 1) * unit.scale
 				for s := from; ok && s <= to && s-from < 100_000; s++ {
 					if w.by(g, uint64(s)) {
 						return true

@@ -43,6 +43,8 @@ type sessionAPI struct {
 	failure func(w http.ResponseWriter, n int)
 	// cookie puts the access token into a cookie instead of the body.
 	cookie bool
+	// date is the header Date of logins; empty: none. Nil: as servers send it.
+	date func() string
 }
 
 // runningAPI is a sessionAPI and what it remembers.
@@ -102,6 +104,12 @@ func (s *runningAPI) login(w http.ResponseWriter, r *http.Request) {
 	if json.NewDecoder(r.Body).Decode(&b) != nil {
 		answer(w, 400, `{"detail":"Malformed"}`)
 		return
+	}
+	if s.date != nil {
+		w.Header()["Date"] = nil
+		if d := s.date(); d != "" {
+			w.Header().Set("Date", d)
+		}
 	}
 	if b.Username == "alice" && b.Password == "correct horse" {
 		s.grant(w, s.issue())
@@ -304,10 +312,11 @@ func letters(g generator, draw func(generator, uint32) (uint32, bool), alphabet 
 
 func TestRefreshPredictable(t *testing.T) {
 	t.Parallel()
-	// A seed of seconds would be the same for logins within one: as if each login
-	// were a second after the one before, within what clocks may differ by.
+	// Logins within one second would have one seed: this clock is fast, and its
+	// answers tell no time.
 	second := func(n int, now time.Time) uint64 { return uint64(now.Unix() - 8 + int64(n)) }
 	milli := func(n int, now time.Time) uint64 { return uint64(now.UnixMilli() + 13*int64(n)) }
+	slow := func(n int, now time.Time) uint64 { return milli(n, now.Add(-time.Hour)) }
 	for name, tt := range map[string]struct {
 		mint func(n int, now time.Time) string
 		want string // empty: nothing is found
@@ -321,16 +330,22 @@ func TestRefreshPredictable(t *testing.T) {
 		"Python, in seconds": {func(n int, now time.Time) string {
 			return letters(twisted(second(n, now), true), byBits, alphabets[0], 32)
 		}, "Python"},
-		"Python, milliseconds":  {func(n int, now time.Time) string { return outputs(twisted(milli(n, now), true), 8) }, "Python"},
-		"PHP, with a prefix":    {func(n int, now time.Time) string { return "rt_" + outputs(twisted(second(n, now), false), 5) }, "Mersenne Twister"},
-		"Java, milliseconds":    {func(n int, now time.Time) string { return letters(congruent(milli(n, now)), byJava, alphabets[1], 40) }, "Java"},
-		"random":                {func(int, time.Time) string { return rand.Text() }, ""},
-		"random, in hex":        {func(int, time.Time) string { return outputs(twisted(seedOfNobody(), true), 8) }, ""},
-		"random after the time": {func(n int, now time.Time) string { return fmt.Sprintf("%d.%s", now.UnixMilli(), rand.Text()) }, ""},
+		"Python, milliseconds":    {func(n int, now time.Time) string { return outputs(twisted(milli(n, now), true), 8) }, "Python"},
+		"PHP, with a prefix":      {func(n int, now time.Time) string { return "rt_" + outputs(twisted(second(n, now), false), 5) }, "Mersenne Twister"},
+		"by a clock an hour slow": {func(n int, now time.Time) string { return outputs(twisted(slow(n, now), false), 8) }, "Mersenne"},
+		"Java, milliseconds":      {func(n int, now time.Time) string { return letters(congruent(milli(n, now)), byJava, alphabets[1], 40) }, "Java"},
+		"random":                  {func(int, time.Time) string { return rand.Text() }, ""},
+		"random, in hex":          {func(int, time.Time) string { return outputs(twisted(seedOfNobody(), true), 8) }, ""},
+		"random after the time":   {func(n int, now time.Time) string { return fmt.Sprintf("%d.%s", now.UnixMilli(), rand.Text()) }, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			a := sessionAPI{mint: tt.mint}
+			a := sessionAPI{mint: tt.mint, date: func() string {
+				if strings.Contains(name, "hour slow") {
+					return time.Now().Add(-time.Hour).UTC().Format(http.TimeFormat)
+				}
+				return ""
+			}}
 			if tt.want == "" {
 				mustPass(t, a.start(t), refreshPredictable)
 				return
@@ -385,17 +400,17 @@ func TestSeededGenerators(t *testing.T) {
 			t.Parallel()
 			for _, skew := range []time.Duration{0, -9 * time.Second} {
 				id := identifier{text, at.Add(skew), at.Add(skew + 50*time.Millisecond)}
-				if seeded([]identifier{id}) == "" {
+				if seeded([]identifier{id}, clockSkew) == "" {
 					t.Errorf("our clock %v off: got no generator, want one", skew)
 				}
 			}
 		})
 	}
 	far := identifier{"n2hWUpGieIz6zR4msGQEehpnpgpTIYbP", at.Add(time.Minute), at.Add(time.Minute)}
-	if why := seeded([]identifier{far}); why != "" {
+	if why := seeded([]identifier{far}, clockSkew); why != "" {
 		t.Errorf("a minute later: got %q, want nothing", why)
 	}
-	if why := seeded(nil); why != "" {
+	if why := seeded(nil, clockSkew); why != "" {
 		t.Errorf("got %q of no identifier, want nothing", why)
 	}
 }
@@ -407,7 +422,7 @@ func FuzzSeeded(f *testing.F) {
 	f.Fuzz(func(t *testing.T, a, b string) {
 		at := time.Unix(1795262400, 0)
 		ids := []identifier{{a, at, at}, {b, at, at}}
-		if why := seeded(ids); why != "" && a == "" {
+		if why := seeded(ids, time.Second); why != "" && a == "" {
 			t.Errorf("got %q for an empty identifier, want nothing", why)
 		}
 	})
@@ -416,6 +431,6 @@ func FuzzSeeded(f *testing.F) {
 func BenchmarkSeeded(b *testing.B) {
 	at := time.Unix(1795262400, 0)
 	for b.Loop() {
-		seeded([]identifier{{"n2hWUpGieIz6zR4msGQEehpnpgpTIYbQ", at, at}})
+		seeded([]identifier{{"n2hWUpGieIz6zR4msGQEehpnpgpTIYbQ", at, at}}, time.Second)
 	}
 }
