@@ -148,8 +148,10 @@ func TestUpstreamThatDoesNotRead(t *testing.T) {
 // onServe puts the guard of f on a real listener of internal/serve.
 func onServe(t testing.TB, f *fixture, change func(*serve.Config)) (*serve.Server, string) {
 	t.Helper()
-	cfg := serve.Config{Listeners: []serve.Listener{{Name: "tls", Addr: "127.0.0.1:0", Handler: f.guard.Handler(),
-		TLS: &tls.Config{Certificates: []tls.Certificate{serverCertificate(t)}, NextProtos: []string{"h2", "http/1.1"}}}}}
+	cfg := serve.Config{Listeners: []serve.Listener{{
+		Name: "tls", Addr: "127.0.0.1:0", Handler: f.guard.Handler(),
+		TLS: &tls.Config{Certificates: []tls.Certificate{serverCertificate(t)}, NextProtos: []string{"h2", "http/1.1"}},
+	}}}
 	if change != nil {
 		change(&cfg)
 	}

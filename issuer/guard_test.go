@@ -262,14 +262,16 @@ func TestCrossSiteThroughTheGuard(t *testing.T) {
 func TestLimitsByTheGuardsClient(t *testing.T) {
 	t.Parallel()
 	g := newGuarded(t, nil, nil)
-	statuses := map[int]int{}
+	statuses, began := map[int]int{}, time.Now()
 	for i := range 15 {
 		q := loginJSON("user"+string(rune('a'+i)), "wrong password")
 		q.header = http.Header{"X-Forwarded-For": {"198.51.100." + string(rune('1'+i%9))}, "X-Real-Ip": {"203.0.113.9"}, "Forwarded": {"for=203.0.113.8"}}
 		statuses[g.do(q).status]++
 	}
-	if statuses[401] != 10 || statuses[429] != 5 {
-		t.Errorf("got %v, want 10 of 401 and 5 of 429", statuses)
+	// The limit gives one more each six seconds, and a slow machine takes long.
+	more := int(time.Since(began)/(6*time.Second)) + 1
+	if statuses[401] < 10 || statuses[401] > 10+more || statuses[401]+statuses[429] != 15 {
+		t.Errorf("got %v in %v, want 10 of 401, perhaps %d more, and the rest 429", statuses, time.Since(began), more)
 	}
 }
 

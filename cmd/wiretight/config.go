@@ -48,7 +48,7 @@ started. Exit 0: the guard would start with it; 2: it would not.`,
 			return err
 		},
 	}
-	cmd.Flags().StringVarP(&file, "config", "c", "wiretight.yaml", "the configuration `FILE`")
+	cmd.Flags().StringVarP(&file, "config", "c", defaultFile, "the configuration `FILE`")
 	return cmd
 }
 

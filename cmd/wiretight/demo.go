@@ -32,7 +32,7 @@ func demoCommand() *cobra.Command {
 	var o demoOptions
 	cmd := &cobra.Command{
 		Use:   "demo [--once]",
-		Short: "See it work: a weak API, scanned and attacked with and without the guard",
+		Short: "See it work: a weak API, attacked with and without the guard",
 		Long: `Starts a deliberately weak API on loopback and scans it. Puts a guard before it,
 with the configuration that the scan has written, and scans again through it.
 Then throws every attack at both, and shows what each of them answered and

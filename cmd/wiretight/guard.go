@@ -5,11 +5,15 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"log/slog"
 	"net"
 	"net/http"
+	"net/url"
 	"os"
 	"os/signal"
+	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -39,6 +43,9 @@ func guardCommand() *cobra.Command {
 		Long: `Protects an API: lets requests through to --upstream only over HTTPS, for a
 known host, in one unambiguous form, with a token that was verified in full.
 
+Without -c and --upstream it reads ./wiretight.yaml. With --upstream alone it
+needs no file: certificate and token issuer are its own.
+
 SIGTERM lets running requests end and exits 0. SIGHUP, or a change of a watched
 file, reloads configuration, certificates and keys; no connection is dropped.
 
@@ -50,6 +57,9 @@ Set OTEL_EXPORTER_OTLP_ENDPOINT to send OpenTelemetry traces (OTLP over HTTP).`,
       --jwks https://id.example.com/jwks`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			if file == "" && flags.Upstream == "" {
+				file = nearbyFile()
+			}
 			ctx, stop := signal.NotifyContext(cmd.Context(), os.Interrupt, syscall.SIGTERM)
 			defer stop()
 			// Whoever presses Ctrl-C twice does not want to wait for running requests.
@@ -65,6 +75,18 @@ Set OTEL_EXPORTER_OTLP_ENDPOINT to send OpenTelemetry traces (OTLP over HTTP).`,
 	cmd.Flags().StringVarP(&file, "config", "c", "", "configuration, `FILE` in YAML")
 	guardFlags(cmd, &flags)
 	return cmd
+}
+
+// defaultFile is the configuration that is meant where none is named.
+const defaultFile = "wiretight.yaml"
+
+// nearbyFile is defaultFile, or empty where there is none. One that cannot be
+// looked at is for whoever reads it to complain about.
+func nearbyFile() string {
+	if _, err := os.Stat(defaultFile); errors.Is(err, fs.ErrNotExist) {
+		return ""
+	}
+	return defaultFile
 }
 
 // guardFlags declares the flags that override keys of the file.
@@ -231,6 +253,23 @@ func (d *daemon) securePort() int {
 	return 0
 }
 
+// origin is an https origin at which this guard answers: localhost if it may,
+// else the first of its hosts.
+func (d *daemon) origin() string {
+	name := "localhost"
+	if hosts := d.cfg.Guard.Hosts; len(hosts) > 0 && !slices.Contains(hosts, name) {
+		name = hosts[0]
+		if host, _, err := net.SplitHostPort(name); err == nil {
+			name = host
+		}
+	}
+	port := d.securePort()
+	if port == 443 {
+		return (&url.URL{Scheme: "https", Host: name}).String()
+	}
+	return (&url.URL{Scheme: "https", Host: net.JoinHostPort(name, strconv.Itoa(port))}).String()
+}
+
 // run serves until ctx ends, then shuts down in order.
 func (d *daemon) run(ctx context.Context) error {
 	if err := d.certs.Manage(d.server.Addr("https"), d.server.Addr("plaintext")); err != nil {
@@ -277,7 +316,7 @@ func (d *daemon) announce() {
 		d.logger.Warn("not ready yet", "reasons", strings.Join(r.Reasons, "; "))
 	}
 	if d.cfg.TLS.Dev != nil {
-		fmt.Fprintln(d.stderr, serve.TrustHint(d.cfg.TLS.Dev.Dir))
+		fmt.Fprintln(d.stderr, serve.TrustHint(d.cfg.TLS.Dev.Dir, d.origin()))
 	}
 	d.announceIssuer()
 	d.logger.Info("listening", d.addresses()...)

@@ -142,16 +142,19 @@ func retention(cfg *config.Config, gc guard.Config) time.Duration {
 
 // stateFlags declares how the verbs that change state find it.
 func stateFlags(cmd *cobra.Command, file, storeURL *string) {
-	cmd.Flags().StringVarP(file, "config", "c", "", "the guard's configuration `FILE`")
+	cmd.Flags().StringVarP(file, "config", "c", "", "the guard's configuration `FILE` (default wiretight.yaml, if there is one)")
 	cmd.Flags().StringVar(storeURL, "store", "", "store `URL`, where no file says it (default bolt://wiretight-data/state.db)")
 }
 
 // defaultStore is where a guard keeps its state when nothing else is said.
 const defaultStore = "bolt://" + dataDir + "/state.db"
 
-// stateOf finds the state: in the file's store, in the named one, or in the
-// default one.
+// stateOf finds the state: in the file's store, in the named one, in that of
+// the file that a guard started here would read, or in the default one.
 func stateOf(file, storeURL string) (*config.Config, error) {
+	if file == "" && storeURL == "" {
+		file = nearbyFile()
+	}
 	if file != "" {
 		return config.Load(file, config.Flags{Store: storeURL})
 	}

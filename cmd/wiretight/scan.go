@@ -46,7 +46,7 @@ to loopback.
 Exit 0: nothing at or above --fail-on; 1: findings; 2: wrong usage; 3: the
 target cannot be reached, or the scan is not complete.`,
 		Example: `  wiretight scan https://api.example.com --token-file token.txt
-  wiretight scan http://127.0.0.1:8000 --login-url /token --login-data @login.txt
+  wiretight scan http://127.0.0.1:8000 --login-url /token --login-data @form.txt
   wiretight scan https://api.example.com --format sarif --output scan.sarif
   wiretight scan http://127.0.0.1:8000 --emit-guard wiretight.yaml`,
 		Args: cobra.MaximumNArgs(1),

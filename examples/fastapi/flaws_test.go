@@ -142,13 +142,17 @@ func lifecycleFlaws() []flaw {
 		{id: "jwt.not-revoked", parts: map[string]string{"logout": "@app.post(\"/logout\")\ndef logout():\n    return {\"detail\": \"logged out\"}\n"}, mend: func(code string) map[string]string {
 			return map[string]string{"verify": code, "logout": "app.include_router(router)\n"}
 		}},
-		{id: "refresh.predictable", parts: map[string]string{"refresh": strings.Replace(soundRefresh, "secrets.token_urlsafe(32)", `"refresh-%09d" % len(sessions)`, 1)},
-			mend: inFunction("refresh", strings.Replace(soundRefresh, "    token = secrets.token_urlsafe(32)\n", "    CODE\n    token = refresh_token\n", 1))},
+		{
+			id: "refresh.predictable", parts: map[string]string{"refresh": strings.Replace(soundRefresh, "secrets.token_urlsafe(32)", `"refresh-%09d" % len(sessions)`, 1)},
+			mend: inFunction("refresh", strings.Replace(soundRefresh, "    token = secrets.token_urlsafe(32)\n", "    CODE\n    token = refresh_token\n", 1)),
+		},
 		{id: "refresh.not-rotated", parts: map[string]string{"refresh": strings.NewReplacer(
 			"sessions.pop(refresh_token, None)", "sessions.get(refresh_token)", `"refresh_token": new_refresh(subject), `, "",
 		).Replace(soundRefresh)}, mend: inFunction("refresh", rotating)},
-		{id: "refresh.reuse-accepted", parts: map[string]string{"refresh": strings.Replace(soundRefresh, "sessions.pop(refresh_token, None)", "sessions.get(refresh_token)", 1)},
-			mend: inFunction("refresh", familyInDatabase)},
+		{
+			id: "refresh.reuse-accepted", parts: map[string]string{"refresh": strings.Replace(soundRefresh, "sessions.pop(refresh_token, None)", "sessions.get(refresh_token)", 1)},
+			mend: inFunction("refresh", familyInDatabase),
+		},
 		{id: "jwks.weak-key", parts: map[string]string{"keys": `
 from cryptography.hazmat.primitives.asymmetric import rsa
 

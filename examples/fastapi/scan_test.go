@@ -194,13 +194,16 @@ func TestMistakesShowOnceTheirCoverIsMended(t *testing.T) {
 		ids            []string
 	}{
 		{"signature", cover, `algorithms=[ALGORITHM], options={"verify_exp": False, "verify_nbf": False})`, []string{"jwt.expired-accepted", "jwt.not-before-ignored", "jwt.weak-secret"}},
-		{"signature, but for none", "    return jwt.decode(token, SECRET_KEY, " + cover,
+		{
+			"signature, but for none", "    return jwt.decode(token, SECRET_KEY, " + cover,
 			// An error of the library's that gets out is a 500, which decides nothing.
 			"    try:\n" +
 				"        none = jwt.get_unverified_header(token)[\"alg\"] == \"none\"\n" +
 				"        return jwt.decode(token, SECRET_KEY, [ALGORITHM], options={\"verify_signature\": not none})\n" +
 				"    except Exception:\n" +
-				"        raise HTTPException(401, \"Not authenticated\")\n", []string{"jwt.alg-none"}},
+				"        raise HTTPException(401, \"Not authenticated\")\n",
+			[]string{"jwt.alg-none"},
+		},
 		{"credentials", `allow_origins=["*"], allow_credentials=True`, `allow_origins=["*"]`, []string{"cors.wildcard"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
