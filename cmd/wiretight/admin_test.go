@@ -106,10 +106,10 @@ func TestNotReadyWithoutKeys(t *testing.T) {
 	b.config("routes: [{path: /open, public: true}]")
 	b.write("wiretight.yaml", []byte(strings.Replace(read(t, b.path("wiretight.yaml")), "jwks_file: jwks.json", "jwks_url: \""+keys.URL+"\"", 1)))
 	g := b.start("-c", "wiretight.yaml")
-	status, r := g.readiness()
-	if status != 503 || r.Ready || len(r.Reasons) != 1 || !strings.Contains(r.Reasons[0], testIssuer) || !strings.Contains(r.Reasons[0], "500") {
-		t.Errorf("got %d %+v, want 503 with issuer and cause", status, r)
-	}
+	eventually(t, "readiness is 503 with issuer and cause", func() bool { // once the first fetch has failed
+		status, r := g.readiness()
+		return status == 503 && !r.Ready && len(r.Reasons) == 1 && strings.Contains(r.Reasons[0], testIssuer) && strings.Contains(r.Reasons[0], "500")
+	})
 	raw := b.mint(nil)
 	g.want(503, "/", raw)
 	g.want(200, "/open", "")

@@ -103,8 +103,11 @@ func TestRevokedStaysRevoked(t *testing.T) {
 func TestRevokeFindsTheRightStore(t *testing.T) {
 	t.Parallel()
 	b := newBed(t)
-	b.config("store: bolt://data/a.db")
-	g := b.start("-c", "wiretight.yaml")
+	// Not wiretight.yaml, which would be found without a word.
+	if err := os.Rename(b.config("store: bolt://data/a.db"), b.path("guard.yaml")); err != nil {
+		t.Fatal(err)
+	}
+	g := b.start("-c", "guard.yaml")
 	raw := b.mint(map[string]any{"jti": "j"})
 
 	// A store that does not exist is no place for a revocation.

@@ -369,8 +369,8 @@ func TestDevCAInCurl(t *testing.T) {
 func TestTrustHint(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
-	hint := serve.TrustHint(dir)
-	for _, want := range []string{filepath.Join(dir, "ca.pem"), "update-ca-certificates", "security add-trusted-cert", "--cacert", "REQUESTS_CA_BUNDLE", "SSL_CERT_FILE"} {
+	hint := serve.TrustHint(dir, "https://api.test:9443")
+	for _, want := range []string{filepath.Join(dir, "ca.pem"), "update-ca-certificates", "security add-trusted-cert", "--cacert", " https://api.test:9443/", "REQUESTS_CA_BUNDLE", "SSL_CERT_FILE"} {
 		if !strings.Contains(hint, want) {
 			t.Errorf("got no %q in the hint:\n%s", want, hint)
 		}

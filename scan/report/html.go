@@ -154,13 +154,21 @@ func (p *page) finding(f *scan.Finding) {
 		p.raw(`</details>`)
 	}
 	p.raw(`</div>`)
-	if f.Guard != "" {
+	switch {
+	case sentence(f.Guard):
+		p.raw(`<p class="fix"><b>Guard.</b> `)
+		p.text(f.Guard)
+		p.raw(`</p>`)
+	case f.Guard != "":
 		p.raw(`<p class="fix"><b>Or let the guard close it:</b> `)
 		p.el("code", f.Guard)
 		p.raw(`</p>`)
 	}
 	p.raw(`</article>`)
 }
+
+// sentence tells a remark about the guard from a key of its configuration.
+func sentence(s string) bool { return strings.HasSuffix(s, ".") }
 
 func severityClass(s catalog.Severity) string {
 	if s.Rank() < 0 {
@@ -175,7 +183,7 @@ func (p *page) closing(r *scan.Report) {
 	ids := map[string][]string{}
 	for i := range r.Findings {
 		f := &r.Findings[i]
-		if f.Guard == "" {
+		if f.Guard == "" || sentence(f.Guard) {
 			continue
 		}
 		if ids[f.Guard] == nil {
