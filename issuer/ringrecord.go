@@ -190,13 +190,9 @@ func (r *ringRecord) tidy(life, now int64) (changed bool) {
 
 // newKeyRecord generates a key.
 func newKeyRecord(alg string, s *secrets, now, ready, from, life int64) (keyRecord, error) {
-	key, err := generate(alg)
+	key, id, err := generateNamed(alg)
 	if err != nil {
-		return keyRecord{}, fmt.Errorf("generate %s key: %w", alg, err)
-	}
-	id, err := token.Thumbprint(key.Public())
-	if err != nil {
-		return keyRecord{}, fmt.Errorf("name key: %w", err)
+		return keyRecord{}, err
 	}
 	signer, err := token.NewSigner(alg, id, key)
 	if err != nil {
@@ -215,6 +211,20 @@ func newKeyRecord(alg string, s *secrets, now, ready, from, life int64) (keyReco
 
 // sealedFor ties a sealed key to its name, so that no two can be exchanged.
 func sealedFor(kid string) []byte { return []byte("signing key " + kid) }
+
+// generateNamed generates a key whose kid can stand on a command line: one in
+// 64 thumbprints begins with a dash, as a flag does.
+func generateNamed(alg string) (key crypto.Signer, id string, err error) {
+	for id == "" || id[0] == '-' {
+		if key, err = generate(alg); err != nil {
+			return nil, "", fmt.Errorf("generate %s key: %w", alg, err)
+		}
+		if id, err = token.Thumbprint(key.Public()); err != nil {
+			return nil, "", fmt.Errorf("name key: %w", err)
+		}
+	}
+	return key, id, nil
+}
 
 func generate(alg string) (crypto.Signer, error) {
 	switch alg {
