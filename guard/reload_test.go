@@ -124,8 +124,11 @@ func TestReloadChanges(t *testing.T) {
 		what         string
 		status, want int
 	}{
-		{"public now", status("/open"), 200}, {"scope now", status("/scoped", cookie...), 403}, {"method now", status("/get", cookie...), 405},
-		{"cookie now", status("/", cookie...), 200}, {"header no more", status("/", auth...), 401},
+		{"public now", status("/open"), 200},
+		{"scope now", status("/scoped", cookie...), 403},
+		{"method now", status("/get", cookie...), 405},
+		{"cookie now", status("/", cookie...), 200},
+		{"header no more", status("/", auth...), 401},
 		{"host no more", status("/open", "Host", "www.example.com"), 400},
 	} {
 		if got.status != got.want {

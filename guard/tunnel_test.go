@@ -48,7 +48,8 @@ func TestWebSocketIsRecorded(t *testing.T) {
 			ctx, cancel := context.WithTimeout(context.Background(), patience)
 			defer cancel()
 			conn, res, err := websocket.Dial(ctx, "https://"+testHost+"/ws", &websocket.DialOptions{
-				HTTPClient: f.h1, HTTPHeader: http.Header{"Authorization": {"Bearer " + f.mint(map[string]any{"exp": f.clock.now().Add(time.Minute).Unix()})}}})
+				HTTPClient: f.h1, HTTPHeader: http.Header{"Authorization": {"Bearer " + f.mint(map[string]any{"exp": f.clock.now().Add(time.Minute).Unix()})}},
+			})
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -39,11 +39,13 @@ func selfSigned(t testing.TB, change func(*x509.Certificate)) (*tls.Certificate,
 	if err != nil {
 		t.Fatal(err)
 	}
-	template := &x509.Certificate{SerialNumber: big.NewInt(time.Now().UnixNano()), Subject: pkix.Name{CommonName: t.Name()},
+	template := &x509.Certificate{
+		SerialNumber: big.NewInt(time.Now().UnixNano()), Subject: pkix.Name{CommonName: t.Name()},
 		IsCA: true, BasicConstraintsValid: true, NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
 		DNSNames: []string{"localhost"}, IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)},
 		KeyUsage:    x509.KeyUsageDigitalSignature | x509.KeyUsageCertSign,
-		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth}}
+		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth},
+	}
 	if change != nil {
 		change(template)
 	}
@@ -159,8 +161,10 @@ func TestInsecureUpstreamsAreRefused(t *testing.T) {
 		{"unverified, risk accepted", guard.Upstream{URL: "https://10.0.0.5", Insecure: true}, []string{"tls.cert-untrusted"}, true},
 	} {
 		c.up.Name = "app"
-		problems := guard.Check(guard.Config{Hosts: []string{testHost}, Upstreams: []guard.Upstream{c.up}, AcceptRisk: c.risks,
-			Routes: []guard.Route{{Path: "/*", Public: true}}})
+		problems := guard.Check(guard.Config{
+			Hosts: []string{testHost}, Upstreams: []guard.Upstream{c.up}, AcceptRisk: c.risks,
+			Routes: []guard.Route{{Path: "/*", Public: true}},
+		})
 		if (len(problems) == 0) != c.ok {
 			t.Errorf("%s: got %v, want it accepted: %v", c.name, problems, c.ok)
 		}

@@ -40,7 +40,8 @@ func echo(w http.ResponseWriter, r *http.Request) {
 func (f *fixture) websocket(subprotocols ...string) *websocket.Conn {
 	f.t.Helper()
 	c, res, err := websocket.Dial(f.t.Context(), "wss://"+testHost+"/ws", &websocket.DialOptions{
-		HTTPClient: &http.Client{Transport: f.h1.Transport}, HTTPHeader: http.Header{"Authorization": {f.bearer()}}, Subprotocols: subprotocols})
+		HTTPClient: &http.Client{Transport: f.h1.Transport}, HTTPHeader: http.Header{"Authorization": {f.bearer()}}, Subprotocols: subprotocols,
+	})
 	if err != nil {
 		f.t.Fatalf("%v, %v", err, res)
 	}
@@ -99,9 +100,11 @@ func TestWebSocketUpgradeIsGuarded(t *testing.T) {
 		t.Fatalf("got %v, %v", res, err)
 	}
 	_ = c.Close()
-	for name, want := range map[string]string{"Set-Cookie": "sid=1; Secure; HttpOnly; SameSite=Lax", "X-Powered-By": "",
+	for name, want := range map[string]string{
+		"Set-Cookie": "sid=1; Secure; HttpOnly; SameSite=Lax", "X-Powered-By": "",
 		"Strict-Transport-Security": "max-age=31536000", "Access-Control-Allow-Origin": "", "Connection": "Upgrade", "Upgrade": "websocket",
-		"Sec-Websocket-Accept": "s3pPLMBiTxaQ9kYGzzhZRbK+xOo="} {
+		"Sec-Websocket-Accept": "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=",
+	} {
 		if got := strings.Join(res.Header[name], "|"); got != want {
 			t.Errorf("%s: got %q, want %q", name, got, want)
 		}

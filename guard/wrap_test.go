@@ -75,8 +75,10 @@ func TestWrapGuardsAnswers(t *testing.T) {
 				if got.status != c.status || c.body != "" && got.body != c.body {
 					t.Fatalf("got %v, want %d %q", got, c.status, c.body)
 				}
-				want := map[string]string{"Strict-Transport-Security": "max-age=31536000", "X-Content-Type-Options": "nosniff",
-					"Cache-Control": "no-store", "Server": "", "Set-Cookie": "sid=1; Secure; HttpOnly; SameSite=Lax"}
+				want := map[string]string{
+					"Strict-Transport-Security": "max-age=31536000", "X-Content-Type-Options": "nosniff",
+					"Cache-Control": "no-store", "Server": "", "Set-Cookie": "sid=1; Secure; HttpOnly; SameSite=Lax",
+				}
 				if c.status == 502 {
 					want["Set-Cookie"] = ""
 				}

@@ -37,8 +37,10 @@ func TestParseSpec(t *testing.T) {
 			 "/c":{"get":{"security":[{},{"b":[]}]}}}}`,
 			"3.1.0", nil,
 			[]op{
-				{"GET", "https://api.test/a", true, false, []string{"read"}}, {"GET", "https://api.test/b", false, false, nil},
-				{"POST", "https://api.test/b", true, false, []string{"write", "more"}}, {"GET", "https://api.test/c", false, false, nil},
+				{"GET", "https://api.test/a", true, false, []string{"read"}},
+				{"GET", "https://api.test/b", false, false, nil},
+				{"POST", "https://api.test/b", true, false, []string{"write", "more"}},
+				{"GET", "https://api.test/c", false, false, nil},
 			},
 		},
 		{
@@ -54,13 +56,15 @@ func TestParseSpec(t *testing.T) {
 			"Swagger 2 with a base path",
 			`{"swagger":"2.0","host":"h.test","basePath":"/v2","schemes":["http","https"],"paths":{"/p/{petId}":{"get":{"security":[{"k":[]}],
 			 "parameters":[{"name":"petId","in":"path","required":true,"type":"integer"}]}}},"securityDefinitions":{"k":{"type":"apiKey","in":"header","name":"X-Key"}}}`,
-			"2.0", []string{"http://h.test/v2", "https://h.test/v2"},
+			"2.0",
+			[]string{"http://h.test/v2", "https://h.test/v2"},
 			[]op{{"GET", "https://api.test/v2/p/1", true, true, nil}},
 		},
 		{
 			"YAML with an anchor",
 			"openapi: 3.0.0\ninfo: {title: T, version: 1.0}\nservers:\n  - url: /api/{v}\n    variables: {v: {default: v1}}\nx: &get\n  security: [{b: [r]}]\npaths:\n  /a:\n    get: *get\n  /b:\n    get: *get\n",
-			"3.0.0", []string{"/api/v1"},
+			"3.0.0",
+			[]string{"/api/v1"},
 			[]op{{"GET", "https://api.test/api/v1/a", true, false, []string{"r"}}, {"GET", "https://api.test/api/v1/b", true, false, []string{"r"}}},
 		},
 		{
@@ -108,7 +112,8 @@ func TestSpecSchemes(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := []scan.Scheme{
-		{Name: "a", Type: "http", HTTP: "bearer"}, {Name: "k", Type: "apiKey", In: "cookie", Parameter: "sid"},
+		{Name: "a", Type: "http", HTTP: "bearer"},
+		{Name: "k", Type: "apiKey", In: "cookie", Parameter: "sid"},
 		{Name: "o", Type: "oauth2", TokenURL: "/token", RefreshURL: "/r", AuthorizationURL: "http://id/a", Password: true},
 		{Name: "z", Type: "openIdConnect", OpenIDURL: "http://id/.well-known/openid-configuration"},
 	}

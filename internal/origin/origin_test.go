@@ -427,8 +427,10 @@ func FuzzAnswer(f *testing.F) {
 			_, _ = far.Write(answer)
 			far.Close()
 		}()
-		c := origin.New(origin.Config{Dial: func(context.Context) (net.Conn, error) { return near, nil },
-			HeaderTimeout: time.Second, IdleTimeout: time.Second, MaxIdle: 1, MaxHeader: 4 << 10})
+		c := origin.New(origin.Config{
+			Dial:          func(context.Context) (net.Conn, error) { return near, nil },
+			HeaderTimeout: time.Second, IdleTimeout: time.Second, MaxIdle: 1, MaxHeader: 4 << 10,
+		})
 		defer c.CloseIdle()
 		res, err := c.Do(context.Background(), request("POST", "/"), nil, nil)
 		if err != nil {

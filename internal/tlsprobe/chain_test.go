@@ -65,8 +65,11 @@ func TestChainTrust(t *testing.T) {
 		{"unknown root, not sent", []*authority{newLeaf(t, strangerMid), strangerMid}, result{tlsprobe.UnknownRoot, []int{0, 1}, tlsprobe.Valid, 0}},
 		{"name constraints", []*authority{newLeaf(t, limited), limited}, result{tlsprobe.Unacceptable, []int{0, 1}, tlsprobe.Valid, 0}},
 		{"issuer is no authority", []*authority{newLeaf(t, noCA), noCA}, result{tlsprobe.Unacceptable, []int{0, 1}, tlsprobe.Valid, 0}},
-		{"for clients only", []*authority{newLeaf(t, root, func(c *x509.Certificate) { c.ExtKeyUsage = []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth} })},
-			result{tlsprobe.Unacceptable, []int{0}, tlsprobe.Valid, 0}},
+		{
+			"for clients only",
+			[]*authority{newLeaf(t, root, func(c *x509.Certificate) { c.ExtKeyUsage = []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth} })},
+			result{tlsprobe.Unacceptable, []int{0}, tlsprobe.Valid, 0},
+		},
 
 		{"expired", []*authority{newLeaf(t, mid, valid(-10*day, -day)), mid}, result{tlsprobe.Trusted, []int{0, 1}, tlsprobe.Expired, 0}},
 		{"expired a minute ago", []*authority{newLeaf(t, mid, valid(-10*day, -time.Minute)), mid}, result{tlsprobe.Trusted, []int{0, 1}, tlsprobe.Expiring, 0}},

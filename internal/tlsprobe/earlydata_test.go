@@ -72,8 +72,10 @@ func TestEarlyDataNginx(t *testing.T) {
 		{"taken and answered, AES-256", early + "ssl_conf_command Ciphersuites TLS_AES_256_GCM_SHA384; location / { return 200 ok; }", "", acc, 200},
 		{"taken and answered, ChaCha20", early + "ssl_conf_command Ciphersuites TLS_CHACHA20_POLY1305_SHA256; location / { return 204; }", "", acc, 204},
 		{"too early", early + "location / { if ($ssl_early_data) { return 425; } return 200 ok; }", "", acc, 425},
-		{"the given request", early + "location /secret { if ($http_authorization = 'Bearer t') { return 200 ok; } return 401; }",
-			"GET /secret HTTP/1.1\r\nHost: probe.test\r\nAuthorization: Bearer t\r\nConnection: close\r\n\r\n", acc, 200},
+		{
+			"the given request", early + "location /secret { if ($http_authorization = 'Bearer t') { return 200 ok; } return 401; }",
+			"GET /secret HTTP/1.1\r\nHost: probe.test\r\nAuthorization: Bearer t\r\nConnection: close\r\n\r\n", acc, 200,
+		},
 		{"not enabled", "ssl_protocols TLSv1.3; location / { return 200 ok; }", "", ref, 0},
 		{"no TLS 1.3", "ssl_protocols TLSv1.2; location / { return 200 ok; }", "", na, 0},
 		{"a group that has to be asked for", early + "ssl_ecdh_curve secp521r1; location / { return 200 ok; }", "", acc, 200},

@@ -137,12 +137,21 @@ func TestSameVerdictsAsTestssl(t *testing.T) {
 		chain bool
 		least int
 	}{
-		{"JDK with everything", jdk(t, keyStore(t, map[string]*authority{"rsa": c.rsa}), "-Dnone=", offer{"SSLv3,TLSv1,TLSv1.1,TLSv1.2,TLSv1.3", "all"})[0],
-			[]string{"-p", "-s", "-R"}, false, 12},
-		{"OpenSSL with everything and a weak certificate", openssl(t, "-www", "-cert", weakPEM, "-key", weakKey, "-cipher", "ALL:COMPLEMENTOFALL:@SECLEVEL=0"),
-			[]string{"-p", "-s", "-Z", "-R", "-S"}, true, 19},
-		{"OpenSSL with little and a good chain", openssl(t, "-www", "-cert", chainPEM, "-key", chainKey, "-cert_chain", chainPEM, "-cipher", "ECDHE+AESGCM"),
-			[]string{"-p", "-s", "-R", "-S", "--add-ca", rootPEM}, true, 18},
+		{
+			"JDK with everything", jdk(t, keyStore(t, map[string]*authority{"rsa": c.rsa}), "-Dnone=", offer{"SSLv3,TLSv1,TLSv1.1,TLSv1.2,TLSv1.3", "all"})[0],
+			[]string{"-p", "-s", "-R"},
+			false, 12,
+		},
+		{
+			"OpenSSL with everything and a weak certificate", openssl(t, "-www", "-cert", weakPEM, "-key", weakKey, "-cipher", "ALL:COMPLEMENTOFALL:@SECLEVEL=0"),
+			[]string{"-p", "-s", "-Z", "-R", "-S"},
+			true, 19,
+		},
+		{
+			"OpenSSL with little and a good chain", openssl(t, "-www", "-cert", chainPEM, "-key", chainKey, "-cert_chain", chainPEM, "-cipher", "ECDHE+AESGCM"),
+			[]string{"-p", "-s", "-R", "-S", "--add-ca", rootPEM},
+			true, 18,
+		},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

@@ -1,6 +1,7 @@
 package checks
 
 import (
+	"crypto/rand"
 	"maps"
 	"slices"
 	"testing"
@@ -61,6 +62,10 @@ func mended(t testing.TB) map[string]func(testing.TB) *fixture {
 // sideBySide is how many scans of one test run at once.
 const sideBySide = 6
 
+// secretGuessed are the servers whose secret is secretGuessed. That takes most of a scan's
+// time and is the same each time, so the others' scans are given a wrong one.
+var secretGuessed = map[string]bool{"jwt.weak-secret": true, "jwt.blank-secret": true, "leak.token-echo": true, "refresh.not-rotated": true}
+
 func TestNothingIsFoundOnMendedServers(t *testing.T) {
 	t.Parallel()
 	all := mended(t)
@@ -75,7 +80,11 @@ func TestNothingIsFoundOnMendedServers(t *testing.T) {
 			t.Parallel()
 			slots <- struct{}{}
 			defer func() { <-slots }()
-			r, err := scan.Run(t.Context(), all[id](t).Config, All())
+			f := all[id](t)
+			if f.Config.Secret.Empty() && !secretGuessed[id] {
+				f.Config.Secret = text(rand.Text())
+			}
+			r, err := scan.Run(t.Context(), f.Config, All())
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -33,8 +33,10 @@ var authEncodedPassword = scan.Check{
 		for _, r := range answers {
 			for _, v := range r.Header.Values("WWW-Authenticate") {
 				if basicOffer.MatchString(quoted.ReplaceAllString(v, "")) {
-					found = append(found, scan.Evidence{Method: r.Method, URL: r.URL, Key: "basic",
-						Text: t.Mask(heard("without a credential", r, nil) + "\nWWW-Authenticate: " + clip(v)), Repeat: curl(r.Method, r.URL)})
+					found = append(found, scan.Evidence{
+						Method: r.Method, URL: r.URL, Key: "basic",
+						Text: t.Mask(heard("without a credential", r, nil) + "\nWWW-Authenticate: " + clip(v)), Repeat: curl(r.Method, r.URL),
+					})
 				}
 			}
 		}

@@ -64,8 +64,10 @@ func openTo(ctx context.Context, t *scan.Target, o scan.Operation, r *scan.Respo
 	if !r.OK() {
 		return nil, ""
 	}
-	e = &scan.Evidence{Method: o.Method, URL: r.URL, Repeat: curl(o.Method, r.URL),
-		Text: t.Mask(heard("without a credential", r, nil) + ": " + t.Summary(r))}
+	e = &scan.Evidence{
+		Method: o.Method, URL: r.URL, Repeat: curl(o.Method, r.URL),
+		Text: t.Mask(heard("without a credential", r, nil) + ": " + t.Summary(r)),
+	}
 	p, known := answeredToken(ctx, t, o)
 	switch {
 	case !known:

@@ -58,7 +58,7 @@ func TestIDPattern(t *testing.T) {
 			ms := fmt.Sprintf("%012x", at(n).UnixMilli())
 			return ms[:8] + "-" + ms[8:] + uuidOf("7")[13:]
 		}, ""},
-		{"ULIDs", func(n int) string { return "01JD5Z7K" + fmt.Sprintf("%02d", n) + (rand.Text())[:16] }, ""},
+		{"ULIDs", func(n int) string { return "01JD5Z7K" + fmt.Sprintf("%02d", n) + rand.Text()[:16] }, ""},
 		{"128 bits in base64", func(int) string { b := make([]byte, 16); rand.Read(b); return base64.RawURLEncoding.EncodeToString(b) }, ""},
 		{"128 bits in hexadecimal", func(int) string { return randomID(16) }, ""},
 		{"random with a name and a time", func(n int) string { return fmt.Sprintf("alice.%d.%s", at(n).Unix(), randomID(16)) }, ""},

@@ -18,14 +18,31 @@ type exposedPath struct {
 }
 
 var debugPaths = []exposedPath{
-	{"/debug", insideMarker}, {"/_debug", insideMarker}, {"/__debug__", insideMarker}, {"/env", insideMarker}, {"/config", insideMarker},
-	{"/metrics", prometheusMarker}, {"/actuator/env", insideMarker}, {"/server-status", insideMarker}, {"/nginx_status", insideMarker},
-	{"/debug/vars", insideMarker}, {"/debug/pprof/", insideMarker}, {"/console", insideMarker},
+	{"/debug", insideMarker},
+	{"/_debug", insideMarker},
+	{"/__debug__", insideMarker},
+	{"/env", insideMarker},
+	{"/config", insideMarker},
+	{"/metrics", prometheusMarker},
+	{"/actuator/env", insideMarker},
+	{"/server-status", insideMarker},
+	{"/nginx_status", insideMarker},
+	{"/debug/vars", insideMarker},
+	{"/debug/pprof/", insideMarker},
+	{"/console", insideMarker},
 }
 
 var keyPaths = []exposedPath{
-	{"/.env", keyMarker}, {"/.env.bak", keyMarker}, {"/.env.production", keyMarker}, {"/config.json", keyMarker}, {"/.git/config", keyMarker},
-	{"/private.pem", keyMarker}, {"/key.pem", keyMarker}, {"/keys/private.pem", keyMarker}, {"/id_rsa", keyMarker}, {"/server.key", keyMarker},
+	{"/.env", keyMarker},
+	{"/.env.bak", keyMarker},
+	{"/.env.production", keyMarker},
+	{"/config.json", keyMarker},
+	{"/.git/config", keyMarker},
+	{"/private.pem", keyMarker},
+	{"/key.pem", keyMarker},
+	{"/keys/private.pem", keyMarker},
+	{"/id_rsa", keyMarker},
+	{"/server.key", keyMarker},
 	{"/static/.env", keyMarker},
 }
 
@@ -76,8 +93,10 @@ func lookForExposed(ctx context.Context, t *scan.Target, paths []exposedPath) sc
 			continue
 		}
 		// What was seen is not shown: it is the secret.
-		found = append(found, scan.Evidence{Method: "GET", URL: r.URL,
-			Text: t.Mask(heard("without a credential: GET "+p.path, r, nil) + ", with " + what), Repeat: curl("GET", r.URL)})
+		found = append(found, scan.Evidence{
+			Method: "GET", URL: r.URL,
+			Text: t.Mask(heard("without a credential: GET "+p.path, r, nil) + ", with " + what), Repeat: curl("GET", r.URL),
+		})
 	}
 	switch {
 	case len(found) > 0:

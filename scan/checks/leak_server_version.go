@@ -54,8 +54,10 @@ var leakServerVersion = scan.Check{
 		case at == nil:
 			return scan.Pass()
 		}
-		return scan.Find(scan.Evidence{Method: at.Method, URL: at.URL, Key: "host", Text: t.Mask(strings.Join(lines, "\n")),
-			Repeat: curl(at.Method, at.URL) + " | grep -iE '^(server|via|x-[a-z-]+):'"})
+		return scan.Find(scan.Evidence{
+			Method: at.Method, URL: at.URL, Key: "host", Text: t.Mask(strings.Join(lines, "\n")),
+			Repeat: curl(at.Method, at.URL) + " | grep -iE '^(server|via|x-[a-z-]+):'",
+		})
 	},
 }
 

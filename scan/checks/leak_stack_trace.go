@@ -131,8 +131,10 @@ func faulty(t *scan.Target) []mistake {
 	}
 	list = append(list, mistake{scan.Request{RawTarget: "/%ff%00%c0%af"}, "a path that is not UTF-8"})
 	if login := t.LoginURL(); login != "" {
-		list = append(list, mistake{scan.Request{Method: "POST", URL: login, Body: []byte(`{"username":`),
-			Header: http.Header{"Content-Type": {"application/json"}}}, "a login with broken JSON"})
+		list = append(list, mistake{scan.Request{
+			Method: "POST", URL: login, Body: []byte(`{"username":`),
+			Header: http.Header{"Content-Type": {"application/json"}},
+		}, "a login with broken JSON"})
 	}
 	return list
 }

@@ -64,9 +64,11 @@ func ownTokenShown(t *scan.Target) []scan.Evidence {
 		if p.Cookie != "" || p.Bv == nil || !strings.Contains(string(p.Bv.Body), raw) {
 			continue
 		}
-		found = append(found, scan.Evidence{Method: p.Method, URL: p.URL,
+		found = append(found, scan.Evidence{
+			Method: p.Method, URL: p.URL,
 			Text:   t.Mask(heard("the genuine token, sent in the Authorization header, comes back in the body", p.Bv, nil)),
-			Repeat: curl(p.Method, p.URL, `-H "Authorization: Bearer $TOKEN"`) + ` | grep -F "$TOKEN"`})
+			Repeat: curl(p.Method, p.URL, `-H "Authorization: Bearer $TOKEN"`) + ` | grep -F "$TOKEN"`,
+		})
 	}
 	return found
 }

@@ -47,7 +47,7 @@ var mendedA = map[string]func(testing.TB) *fixture{
 	"tls.insecure-renegotiation": tlsMended,
 	"tls.early-data": func(t testing.TB) *fixture {
 		token := goodToken(t)
-		dial := nginx(t, "server_tokens off; if ($host != '127.0.0.1') { return 421 '{}'; } if ($ssl_early_data) { return 425 '{}'; } if ($http_authorization != 'Bearer "+token+"') { return 401 '{}'; } return 200 '{\"items\":[1]}';")
+		dial := nginx(t, "if ($host != '127.0.0.1') { return 421 '{}'; } if ($ssl_early_data) { return 425 '{}'; } if ($http_authorization != 'Bearer "+token+"') { return 401 '{}'; } return 200 '{\"items\":[1]}';")
 		f := serve(t, server{Token: token, Hello: func(c net.Conn, _ []byte) bool { tunnel(t, c, dial); return true }})
 		f.Config.Protected = []string{"/items"}
 		return f

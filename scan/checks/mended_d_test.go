@@ -40,8 +40,10 @@ var mendedD = map[string]func(testing.TB) *fixture{
 		}}.start(t)
 	},
 	"leak.cacheable-token": sessionAPI{}.start,
-	"leak.server-version": site{otherwise: canned{status: 404, body: `{"detail":"Not Found"}`,
-		header: http.Header{"Server": {"uvicorn"}, "Via": {"1.1 proxy"}}}}.start,
+	"leak.server-version": site{otherwise: canned{
+		status: 404, body: `{"detail":"Not Found"}`,
+		header: http.Header{"Server": {"uvicorn"}, "Via": {"1.1 proxy"}},
+	}}.start,
 	"leak.debug-endpoint": site{at: map[string]canned{
 		"/metrics": {status: 401, body: `{"detail":"Not authenticated"}`},
 		"/config":  {status: 200, body: `{"theme":"dark","auth_url":"https://id.example/"}`},
@@ -57,8 +59,10 @@ var mendedD = map[string]func(testing.TB) *fixture{
 		answer(w, http.StatusMethodNotAllowed, `{"detail":"Method Not Allowed"}`)
 		return true
 	}}.start,
-	"auth.encoded-password": site{otherwise: canned{status: 401, body: `{"detail":"Not authenticated"}`,
-		header: http.Header{"Www-Authenticate": {`Bearer realm="api"`}}}}.start,
+	"auth.encoded-password": site{otherwise: canned{
+		status: 401, body: `{"detail":"Not authenticated"}`,
+		header: http.Header{"Www-Authenticate": {`Bearer realm="api"`}},
+	}}.start,
 	"auth.no-rate-limit":        sessionAPI{}.start,
 	"supply.vulnerable-version": site{otherwise: canned{status: 404, body: `{"detail":"Not Found"}`, header: http.Header{"Server": {"Werkzeug"}}}}.start,
 	"supply.docs-exposed": site{at: map[string]canned{

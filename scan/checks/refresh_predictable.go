@@ -48,8 +48,10 @@ var refreshPredictable = scan.Check{
 			lengths = append(lengths, fmt.Sprint(len(id.text)))
 		}
 		// The tokens are live: only what they have in common is shown.
-		return scan.Find(scan.Evidence{Method: "POST", URL: t.LoginURL(),
-			Text: t.Mask(fmt.Sprintf("refresh tokens of %d logins, %s characters long: %s", len(ids), strings.Join(lengths, ", "), why))})
+		return scan.Find(scan.Evidence{
+			Method: "POST", URL: t.LoginURL(),
+			Text: t.Mask(fmt.Sprintf("refresh tokens of %d logins, %s characters long: %s", len(ids), strings.Join(lengths, ", "), why)),
+		})
 	},
 }
 

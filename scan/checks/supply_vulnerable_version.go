@@ -71,8 +71,10 @@ func outdated(t *scan.Target, r *scan.Response) []scan.Evidence {
 			for _, a := range list {
 				ids = append(ids, a.id)
 			}
-			e := scan.Evidence{Method: r.Method, URL: r.URL, Key: strings.ToLower(m[1]), Repeat: curl(r.Method, r.URL),
-				Text: t.Mask(x.where + " names " + clip(m[0]) + ": " + strings.Join(ids, ", ") + ", mended in " + list[len(list)-1].fixed + " (advisories of " + advisoriesAsOf + ")")}
+			e := scan.Evidence{
+				Method: r.Method, URL: r.URL, Key: strings.ToLower(m[1]), Repeat: curl(r.Method, r.URL),
+				Text: t.Mask(x.where + " names " + clip(m[0]) + ": " + strings.Join(ids, ", ") + ", mended in " + list[len(list)-1].fixed + " (advisories of " + advisoriesAsOf + ")"),
+			}
 			if distribution.MatchString(m[0]) || strings.HasPrefix(x.where, "the header") && distribution.MatchString(x.words) {
 				e.Confidence = "low"
 				e.Text += "; the distribution that it comes from may have mended it under this number"

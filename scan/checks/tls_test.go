@@ -296,7 +296,7 @@ func nginx(t testing.TB, location string) func() (net.Conn, error) {
 		"nginx.conf": fmt.Appendf(nil, `daemon off; master_process off; worker_processes 1; pid %[1]s/pid; error_log stderr;
 events { worker_connections 64; }
 http {
-  access_log off; default_type application/json;
+  access_log off; default_type application/json; server_tokens off;
   client_body_temp_path %[1]s/b; proxy_temp_path %[1]s/p; fastcgi_temp_path %[1]s/f; uwsgi_temp_path %[1]s/u; scgi_temp_path %[1]s/c;
   server {
     listen unix:%[2]s ssl; ssl_certificate %[1]s/cert.pem; ssl_certificate_key %[1]s/key.pem;

@@ -31,13 +31,17 @@ func ptr[T any](v T) *T { return &v }
 // sample is a report with something of everything.
 func sample() *scan.Report {
 	finding := func(id, title string, s catalog.Severity, cwe string, urls ...string) scan.Finding {
-		f := scan.Finding{ID: id, Title: title, Severity: s, CWE: []string{cwe}, Confidence: "high", Fingerprint: "fp-" + id,
+		f := scan.Finding{
+			ID: id, Title: title, Severity: s, CWE: []string{cwe}, Confidence: "high", Fingerprint: "fp-" + id,
 			Location:    scan.Location{Method: "GET", URL: urls[0]},
 			Evidence:    "no credential: 401\ngarbage: 401\nrandom signature: 401\nalg none (eyJhbG…1a2b3c4d): 200, as with the real token",
 			Repeat:      "curl -H 'Authorization: Bearer $TOKEN' " + urls[0],
-			Remediation: scan.Finding{}.Remediation, Guard: "tokens.issuers[].algorithms"}
-		f.Remediation = catalog.Remediation{Text: "Name the algorithms that you accept, and verify the signature before anything else of the token is believed.",
-			Code: "jwt.decode(token, key, algorithms=[\"RS256\"],\n           audience=AUDIENCE, issuer=ISSUER)", Language: "python"}
+			Remediation: scan.Finding{}.Remediation, Guard: "tokens.issuers[].algorithms",
+		}
+		f.Remediation = catalog.Remediation{
+			Text: "Name the algorithms that you accept, and verify the signature before anything else of the token is believed.",
+			Code: "jwt.decode(token, key, algorithms=[\"RS256\"],\n           audience=AUDIENCE, issuer=ISSUER)", Language: "python",
+		}
 		for _, u := range urls {
 			if len(urls) > 1 {
 				f.Locations = append(f.Locations, scan.Location{Method: "GET", URL: u})
@@ -59,8 +63,10 @@ func sample() *scan.Report {
 		Findings: f, Passed: []string{"cookie.not-secure", "cors.wildcard", "tls.legacy-protocol", "tls.weak-cipher"},
 		Inconclusive: []scan.Undecided{{ID: "jwks.inconsistent", Reason: "one address only"}},
 		Skipped:      []scan.Undecided{{ID: "jwt.not-revoked", Reason: "needs a login"}, {ID: "refresh.predictable", Reason: "needs a login"}},
-		Suppressed: []scan.Suppressed{{Finding: finding("host.unvalidated", "A request for an unknown Host is served as if it were the API's own", catalog.Medium, "CWE-644", "https://api.example.com/"),
-			Reason: "the load balancer checks it", Expires: "2027-01-31", Owner: "platform"}},
+		Suppressed: []scan.Suppressed{{
+			Finding: finding("host.unvalidated", "A request for an unknown Host is served as if it were the API's own", catalog.Medium, "CWE-644", "https://api.example.com/"),
+			Reason:  "the load balancer checks it", Expires: "2027-01-31", Owner: "platform",
+		}},
 		Subsumed: []scan.SubsumedCheck{{ID: "jwt.expired-accepted", By: "jwt.alg-none"}},
 	}
 }
