@@ -62,8 +62,9 @@ func mended(t testing.TB) map[string]func(testing.TB) *fixture {
 // sideBySide is how many scans of one test run at once.
 const sideBySide = 6
 
-// secretGuessed are the servers whose secret is secretGuessed. That takes most of a scan's
-// time and is the same each time, so the others' scans are given a wrong one.
+// secretGuessed are the servers whose secret is guessed. That takes most of a
+// scan's time and is the same for every random secret, so the scans of the others
+// are given a wrong one and leave the guessing out.
 var secretGuessed = map[string]bool{"jwt.weak-secret": true, "jwt.blank-secret": true, "leak.token-echo": true, "refresh.not-rotated": true}
 
 func TestNothingIsFoundOnMendedServers(t *testing.T) {
@@ -83,6 +84,7 @@ func TestNothingIsFoundOnMendedServers(t *testing.T) {
 			f := all[id](t)
 			if f.Config.Secret.Empty() && !secretGuessed[id] {
 				f.Config.Secret = text(rand.Text())
+				f.Config.Skip = []string{"jwt.weak-secret"}
 			}
 			r, err := scan.Run(t.Context(), f.Config, All())
 			if err != nil {
