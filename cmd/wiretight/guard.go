@@ -177,6 +177,10 @@ type daemon struct {
 }
 
 func (d *daemon) start(ctx context.Context) error {
+	if d.cfg.Authorizer.HTTP != "" || d.cfg.Authorizer.GRPC != "" {
+		// A listener that somebody relies on must not be missing in silence.
+		return fmt.Errorf("%v: this build has no external authorizer; remove authorizer, and let the guard proxy", d.cfg.Locate("authorizer"))
+	}
 	var err error
 	if d.store, err = store.Open(ctx, d.cfg.Store, time.Now); err != nil {
 		return err
