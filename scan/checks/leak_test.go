@@ -116,6 +116,7 @@ func TestLeakTokenEcho(t *testing.T) {
 		"payload alone":        {"/me", 401, payload, "payload comes back"},
 		"a claim in an error":  {"/me", 401, claim, "a claim of the refused token"},
 		"on every path":        {"", 404, inBody, "404"},
+		"claims, in no error":  {"/me", 200, claim, ""},
 		"nothing of the token": {"", 401, nothing, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -362,7 +363,7 @@ func TestLeakExposedPaths(t *testing.T) {
 		"configuration":            {leakDebugEndpoint, "/config", canned{200, "", `{"db":{"password":"hunter22"}}`, nil}, "a member called"},
 		"address with a password":  {leakDebugEndpoint, "/config", canned{200, "", `{"database_url":"postgresql://app:hunter22@db/app"}`, nil}, "a member called"},
 		"a page called HOME":       {leakDebugEndpoint, "/config", canned{200, "", `{"HOME":"Startseite","ABOUT":"Über uns"}`, nil}, ""},
-		"where tokens are had":     {leakDebugEndpoint, "/config", canned{200, "", `{"access_token_url":"/oauth/token","token_type":"Bearer","password_policy":"eight letters","api_key":"pk_live_1"}`, nil}, ""},
+		"where tokens are had":     {leakDebugEndpoint, "/config", canned{200, "", `{"access_token_url":"/oauth/token","token_type":"Bearer","password_policy":"eight-letters","client_secret_type":"HMAC-SHA256","api_key":"pk_live_1"}`, nil}, ""},
 		"blotted out":              {leakDebugEndpoint, "/actuator/env", canned{200, "", `{"db.password":{"value":"******"},"password":"******"}`, nil}, ""},
 		"refused":                  {leakDebugEndpoint, "/metrics", canned{403, "text/plain", "# HELP up Whether.\n", nil}, ""},
 		"an ordinary answer":       {leakDebugEndpoint, "/console", canned{200, "", `{"games":["console"]}`, nil}, ""},
