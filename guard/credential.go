@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"net/textproto"
 	"net/url"
+	"slices"
 	"strings"
 )
 
@@ -176,23 +177,14 @@ func queryToken(query string, configured []string) string {
 			}
 		}
 		folded := lower(name)
-		if !queryTokenNames[folded] && !contains(configured, name) || value == "" {
+		if !queryTokenNames[folded] && !slices.Contains(configured, name) || value == "" {
 			continue
 		}
-		if folded == "access_token" || contains(configured, name) || looksLikeJWT(value) {
+		if folded == "access_token" || slices.Contains(configured, name) || looksLikeJWT(value) {
 			return name
 		}
 	}
 	return ""
-}
-
-func contains(list []string, s string) bool {
-	for _, l := range list {
-		if l == s {
-			return true
-		}
-	}
-	return false
 }
 
 // looksLikeJWT recognises the beginning that every JSON object in base64url has.
@@ -225,7 +217,7 @@ func (p *policy) hasCredential(r *http.Request) (tokens []string, found bool) {
 	}
 	for _, c := range r.Cookies() {
 		switch {
-		case contains(p.sources.cookie, c.Name), ownCookies[c.Name], looksLikeJWT(c.Value):
+		case slices.Contains(p.sources.cookie, c.Name), ownCookies[c.Name], looksLikeJWT(c.Value):
 			found = true
 			tokens = append(tokens, c.Value)
 		}

@@ -3,6 +3,7 @@ package guard
 import (
 	"net/http"
 	"net/netip"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -201,7 +202,7 @@ func tokenPolicy(cfg *Config, c *Issuer) token.Policy {
 		t.Require = []string{"sub"}
 		t.DangerouslyNoExpiry = false
 	} else {
-		t.DangerouslyNoExpiry = !contains(c.Require, "exp")
+		t.DangerouslyNoExpiry = !slices.Contains(c.Require, "exp")
 	}
 	if len(t.Algorithms) == 0 {
 		t.Algorithms = []string{"RS256", "PS256", "ES256", "EdDSA"}
@@ -254,7 +255,7 @@ func allowHeader(methods []string) string {
 	if len(methods) == 0 {
 		return ""
 	}
-	if contains(methods, http.MethodGet) && !contains(methods, http.MethodHead) {
+	if slices.Contains(methods, http.MethodGet) && !slices.Contains(methods, http.MethodHead) {
 		methods = append([]string{http.MethodHead}, methods...)
 	}
 	return strings.Join(methods, ", ")

@@ -322,7 +322,7 @@ func removeCookie(h http.Header, names ...string) {
 		var parts []string
 		for part := range strings.SplitSeq(line, ";") {
 			name, _, _ := strings.Cut(strings.TrimSpace(part), "=")
-			if contains(names, strings.TrimSpace(name)) {
+			if slices.Contains(names, strings.TrimSpace(name)) {
 				changed = true
 				continue
 			}
