@@ -69,32 +69,62 @@ func (t *Target) Material(ctx context.Context) attack.Material {
 	return m
 }
 
-// publicKey finds the token's key in a document: by its kid, or the only one.
+// publicKey finds the token's key in a document: by its kid, or else the one
+// that verifies the token, or else the only one.
 func publicKey(doc KeySetDoc, token Token) (crypto.PublicKey, *x509.Certificate) {
 	if doc.Keys == nil {
 		return fromPEM(doc.Raw)
 	}
+	var verifying, only *jose.JSONWebKey
 	for _, fields := range doc.Keys {
-		if kid, _ := fields["kid"].(string); kid != token.KeyID && len(doc.Keys) > 1 {
-			continue
+		k, ok := readKey(fields)
+		switch {
+		case !ok:
+		case token.KeyID != "" && k.KeyID == token.KeyID:
+			return k.Key, leaf(k)
+		case verifying == nil && verifies(k, token):
+			verifying = k
+		case len(doc.Keys) == 1:
+			only = k
 		}
-		text, err := json.Marshal(fields)
-		if err != nil {
-			continue
-		}
-		var k jose.JSONWebKey
-		if err := k.UnmarshalJSON(text); err != nil {
-			continue
-		}
-		var cert *x509.Certificate
-		if len(k.Certificates) > 0 {
-			cert = k.Certificates[0]
-		}
-		if public := k.Public(); public.Valid() {
-			return public.Key, cert
+	}
+	for _, k := range []*jose.JSONWebKey{verifying, only} {
+		if k != nil {
+			return k.Key, leaf(k)
 		}
 	}
 	return nil, nil
+}
+
+// readKey reads a key of a set, without its private half.
+func readKey(fields map[string]any) (*jose.JSONWebKey, bool) {
+	text, err := json.Marshal(fields)
+	if err != nil {
+		return nil, false
+	}
+	var k jose.JSONWebKey
+	if err := k.UnmarshalJSON(text); err != nil {
+		return nil, false
+	}
+	public := k.Public()
+	return &public, public.Valid()
+}
+
+func leaf(k *jose.JSONWebKey) *x509.Certificate {
+	if len(k.Certificates) == 0 {
+		return nil
+	}
+	return k.Certificates[0]
+}
+
+// verifies reports whether k has signed the token.
+func verifies(k *jose.JSONWebKey, token Token) bool {
+	signed, err := jose.ParseSignedCompact(string(token.Raw.Reveal()), []jose.SignatureAlgorithm{jose.SignatureAlgorithm(token.Alg)})
+	if err != nil {
+		return false
+	}
+	_, err = signed.Verify(k.Key)
+	return err == nil
 }
 
 func fromPEM(text []byte) (crypto.PublicKey, *x509.Certificate) {

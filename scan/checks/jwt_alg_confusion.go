@@ -32,10 +32,13 @@ var jwtAlgConfusion = scan.Check{
 			return scan.Skip("no public key is published, and none could be computed from the tokens at hand")
 		}
 		v := throwAll(ctx, t, m, nil, "alg-confusion")
-		if v.Outcome == scan.Passed && m.PublicKey == nil && m.JWKS == nil {
-			return scan.Unsure("the key that verifies the tokens is not known: only that of the TLS certificate was tried")
+		if v.Outcome != scan.Passed || m.PublicKey != nil || hmac {
+			return v
 		}
-		return v
+		if m.JWKS != nil {
+			return scan.Unsure("none of the published keys verifies the token: only the key set and its keys as served were tried")
+		}
+		return scan.Unsure("the key that verifies the tokens is not known: only that of the TLS certificate was tried")
 	},
 }
 

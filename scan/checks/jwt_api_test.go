@@ -43,8 +43,11 @@ type tokenAPI struct {
 	before func(a *tokenAPI, s sent)
 	// query takes tokens from a query parameter of that name.
 	query string
-	// publish shows the public key.
+	// publish shows the public key, behind beside, which sign nothing here.
 	publish bool
+	beside  []crypto.PublicKey
+	// withheld leaves the key out of what is shown.
+	withheld bool
 	// login gives tokens at /login, refresh tokens with them if refresh makes one.
 	login   bool
 	refresh func(a *tokenAPI) string
@@ -254,7 +257,14 @@ func (a *tokenAPI) serve(w http.ResponseWriter, r *http.Request) {
 	}
 	switch {
 	case r.URL.Path == "/.well-known/jwks.json" && a.publish:
-		text, _ := json.Marshal(jose.JSONWebKeySet{Keys: []jose.JSONWebKey{{Key: a.key.Public(), Use: "sig", Algorithm: a.alg}}})
+		var set jose.JSONWebKeySet
+		for _, k := range a.beside {
+			set.Keys = append(set.Keys, jose.JSONWebKey{Key: k, Use: "sig"})
+		}
+		if !a.withheld {
+			set.Keys = append(set.Keys, jose.JSONWebKey{Key: a.key.Public(), Use: "sig", Algorithm: a.alg})
+		}
+		text, _ := json.Marshal(set)
 		answer(w, 200, string(text))
 	case r.URL.Path == "/login" && r.Method == "POST" && a.login:
 		a.serveLogin(w, r)

@@ -1,6 +1,9 @@
 package checks
 
 import (
+	"crypto"
+	"crypto/ecdsa"
+	"crypto/elliptic"
 	"crypto/rand"
 	"encoding/hex"
 	"net/http"
@@ -69,6 +72,9 @@ func TestJWTVariants(t *testing.T) {
 			return alg(s) == "none" && len(s.signature) > 0
 		}}), scan.Found, "signature kept", ""},
 		{"a published key that nobody knows", jwtAlgConfusion, weakAPI(tokenAPI{alg: "RS256"}), scan.Inconclusive, "not known", ""},
+		{"one of several keys, no kid", jwtAlgConfusion, weakAPI(tokenAPI{alg: "RS256", publish: true, beside: strangers(), signature: byPublicKey}), scan.Found, "SPKI PEM", ""},
+		{"one of several keys, mended", jwtAlgConfusion, weakAPI(tokenAPI{alg: "RS256", publish: true, beside: strangers()}), scan.Passed, "", ""},
+		{"several keys of others", jwtAlgConfusion, weakAPI(tokenAPI{alg: "RS256", publish: true, withheld: true, beside: strangers(), signature: byPublicKey}), scan.Inconclusive, "none of the published keys", ""},
 		{"HMAC without a published key", jwtAlgConfusion, weakAPI(tokenAPI{secret: secret}), scan.Skipped, "no public key", ""},
 		{"a key of its own by URL", jwtEmbeddedKey, weakAPI(tokenAPI{alg: "RS256", signature: byURL}), scan.Found, "jku naming a foreign key set", ""},
 		{"a URL that is only fetched", jwtEmbeddedKey, weakAPI(tokenAPI{alg: "RS256", before: func(_ *tokenAPI, s sent) { fetched(s) }}), scan.Passed, "", ""},
@@ -291,4 +297,17 @@ func TestJWTCookie(t *testing.T) {
 	mustFind(t, f, jwtAlgNone, "alg none", "__Host-access=$TOKEN")
 	mustFind(t, f, jwtNotRevoked, "still accepted", "__Host-access=$TOKEN")
 	mustPass(t, f, jwtNullSignature)
+}
+
+// strangers are keys that sign nobody's tokens.
+func strangers() []crypto.PublicKey {
+	var keys []crypto.PublicKey
+	for range 2 {
+		k, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+		if err != nil {
+			panic(err)
+		}
+		keys = append(keys, k.Public())
+	}
+	return keys
 }
