@@ -124,7 +124,7 @@ func (x *exchange) checkProof() *refusal {
 		}
 		return f
 	}
-	x.proof = proof
+	x.proof = &proof
 	return nil
 }
 

@@ -8,8 +8,6 @@ package guard
 
 import (
 	"context"
-	"crypto/rand"
-	"encoding/hex"
 	"log/slog"
 	"net/http"
 	"net/netip"
@@ -53,6 +51,7 @@ type Guard struct {
 	logger      *slog.Logger
 	metrics     *Metrics
 	now         func() time.Time
+	tokenKeys   *tokenKeys
 	memory      *remembered
 	failures    *failures
 	revocations *revocations
@@ -96,6 +95,9 @@ func New(cfg Config) (*Guard, error) {
 		g.store, g.ownStore = store.NewMemory(g.now, maxMemoryRecords), true
 	}
 	if g.internal, err = newInternalIssuer(); err != nil {
+		return nil, err
+	}
+	if g.tokenKeys, err = newTokenKeys(); err != nil {
 		return nil, err
 	}
 	g.failures = newFailures(p.authFailures)
@@ -236,15 +238,14 @@ type exchange struct {
 	secrets    secrets
 	// credentialed says that the request shows who it comes from, by whatever scheme.
 	credentialed bool
-	key          [32]byte
 	parsed       *token.Token // set when the token was not remembered
 	facts        facts
 	thumbprint   thumbprint // of what the token is bound to
 	verified     bool
 	scopes       []string
-	proof        token.Proof
+	proof        *token.Proof // set where a DPoP proof was shown
 
-	lent         [16]string // backs the header values that the guard sets
+	lent         [8]string // backs the header values that the guard sets
 	nLent        int
 	observed     []*refusal
 	answer       answer
@@ -391,11 +392,4 @@ func checkPath(x *exchange) *refusal {
 		}
 	}
 	return nil
-}
-
-// newRequestID returns 128 random bits in hexadecimal.
-func newRequestID() string {
-	var b [16]byte
-	_, _ = rand.Read(b[:]) // never fails (crypto/rand)
-	return hex.EncodeToString(b[:])
 }

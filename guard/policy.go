@@ -106,6 +106,9 @@ func (p *policy) defaults() {
 	if p.forward == "" {
 		p.forward = ForwardToken
 	}
+	if p.limits.MaxSize <= 0 {
+		p.limits.MaxSize = 8 << 10
+	}
 	if p.staleness == 0 {
 		p.staleness = 5 * time.Second
 	}

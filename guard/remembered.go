@@ -1,13 +1,12 @@
 package guard
 
 import (
-	"crypto/sha256"
 	"encoding/binary"
 	"sync"
 )
 
 // remembered keeps what was learnt of verified tokens: never the token, only
-// its SHA-256 and the facts that the other rules need. Entries are plain
+// its key and the facts that the other rules need. Entries are plain
 // numbers in chunks that come as they fill, so that a full memory costs the
 // garbage collector nothing and every entry costs the same.
 //
@@ -23,7 +22,7 @@ const rememberedShards = 16
 // facts is one verified token. It is copied, never shared. Times are whole
 // Unix seconds, rounded to the strict side; 0 is none.
 type facts struct {
-	key        [sha256.Size]byte
+	key        tokenKey
 	ids        revocationIDs
 	generation uint64 // of the issuer's keys
 	policy     uint32 // generation of the policy that verified it
@@ -37,7 +36,7 @@ type facts struct {
 }
 
 // thumbprint is the SHA-256 of what a token is bound to.
-type thumbprint [sha256.Size]byte
+type thumbprint [32]byte
 
 // binding is the kind of confirmation that a token asks for (RFC 7800).
 type binding uint8
@@ -79,19 +78,20 @@ func newRemembered(max int) *remembered {
 	return m
 }
 
-func (m *remembered) shard(key *[sha256.Size]byte) *rememberedShard {
-	return &m.shards[key[31]%rememberedShards]
+func (m *remembered) shard(key *tokenKey) *rememberedShard {
+	return &m.shards[key[15]%rememberedShards]
 }
 
-// get copies the entry of key into f, and what the token is bound to into t.
-func (m *remembered) get(key *[sha256.Size]byte, f *facts, t *thumbprint) bool {
+// get completes f, which has a key, by what is remembered of it, and t by what
+// the token is bound to.
+func (m *remembered) get(f *facts, t *thumbprint) bool {
 	if m == nil {
 		return false
 	}
-	s := m.shard(key)
+	s := m.shard(&f.key)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	i := s.table[s.find(key)] - 1
+	i := s.table[s.find(&f.key)] - 1
 	if i < 0 {
 		return false
 	}
@@ -151,12 +151,12 @@ func (s *rememberedShard) set(i int, f *facts, t *thumbprint) {
 }
 
 // home is where an entry of key belongs in the table.
-func (s *rememberedShard) home(key *[sha256.Size]byte) int {
+func (s *rememberedShard) home(key *tokenKey) int {
 	return int(binary.LittleEndian.Uint64(key[:8]) & uint64(len(s.table)-1))
 }
 
 // find returns the place of key in the table, or the free one where it goes.
-func (s *rememberedShard) find(key *[sha256.Size]byte) int {
+func (s *rememberedShard) find(key *tokenKey) int {
 	at := s.home(key)
 	for s.table[at] != 0 && s.slot(int(s.table[at]-1)).key != *key {
 		at = (at + 1) & (len(s.table) - 1)

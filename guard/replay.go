@@ -19,7 +19,7 @@ func checkReplay(x *exchange) *refusal {
 	if !x.verified {
 		return nil
 	}
-	if x.proof.ID != "" {
+	if x.proof != nil && x.proof.ID != "" {
 		sum := sha256.Sum256([]byte(x.proof.JKT + "\x00" + x.proof.ID))
 		until := x.proof.IssuedAt.Add(proofWindow + time.Second)
 		if f := x.consume("proof/"+hex.EncodeToString(sum[:]), until, "DPoP proof was used before"); f != nil {

@@ -2,7 +2,6 @@ package guard
 
 import (
 	"context"
-	"crypto/sha256"
 	"errors"
 	"net/http"
 	"slices"
@@ -77,7 +76,6 @@ func checkToken(x *exchange) *refusal {
 		}
 		return x.challenged(&refusal{rule: RuleToken, kind: kindNotAuthenticated, reason: "no token"})
 	}
-	x.key = tokenHash(x.credential.raw)
 	if f := x.verify(); f != nil {
 		return x.challenged(f)
 	}
@@ -88,25 +86,25 @@ func checkToken(x *exchange) *refusal {
 	return nil
 }
 
-// tokenHash is what stands for a token in memory. A token of usual length is
-// copied to the stack, not to the heap.
-func tokenHash(raw string) [sha256.Size]byte {
-	var usual [2 << 10]byte
-	if len(raw) <= len(usual) {
-		return sha256.Sum256(usual[:copy(usual[:], raw)])
-	}
-	return sha256.Sum256([]byte(raw))
-}
-
 func (x *exchange) issuer() *issuer { return x.policy.issuers[x.facts.issuer] }
 
 // verify fills x.facts, from memory or by looking at the token.
 func (x *exchange) verify() *refusal {
-	if x.guard.memory.get(&x.key, &x.facts, &x.thumbprint) && x.facts.policy == x.policy.generation {
+	if len(x.credential.raw) > x.policy.limits.MaxSize {
+		return x.verifyAnew(tokenKey{}) // which refuses it
+	}
+	key := x.guard.tokenKeys.of(x.credential.raw)
+	x.facts.key = key
+	if x.guard.memory.get(&x.facts, &x.thumbprint) && x.facts.policy == x.policy.generation {
 		if f, fresh := x.recall(); fresh {
 			return f
 		}
 	}
+	return x.verifyAnew(key)
+}
+
+// verifyAnew looks at a token that is not remembered.
+func (x *exchange) verifyAnew(key tokenKey) *refusal {
 	if !x.route.public && x.guard.failures.exceeded(x.client, x.now) {
 		return &refusal{rule: RuleRate, kind: kindTooMany, retryAfter: x.guard.failures.retryAfter(x.client, x.now), reason: "too many refused tokens from " + x.client.String()}
 	}
@@ -118,7 +116,7 @@ func (x *exchange) verify() *refusal {
 		return f
 	}
 	x.parsed = t
-	x.facts.key = x.key
+	x.facts.key = key
 	x.facts.policy = x.policy.generation
 	scopes, ok := x.policy.scopes.intern(t.Claims.Scopes)
 	x.facts.scopes = scopes
