@@ -126,6 +126,7 @@ func runGuard(ctx context.Context, file string, flags config.Flags, hup <-chan o
 		logger.Warn(w)
 	}
 	defer beside(ctx, paceCollector)()
+	defer profiled(logger)()
 	d := &daemon{file: file, flags: flags, cfg: cfg, logger: logger, stderr: logs, hup: hup}
 	defer d.close()
 	err = d.start(ctx)
