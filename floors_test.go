@@ -35,7 +35,9 @@ var floors = map[string][]string{
 	"internal/admin":           {"guard", "internal/redact", "internal/serve"},
 	"internal/config":          {"guard", "internal/redact", "internal/token", "internal/keyset", "internal/serve", "internal/store"},
 	"cmd/wiretight":            {"*"},
+	"internal/cluster":         {},
 	"bench":                    {},
+	"bench/soak":               {"internal/cluster"},
 	"bench/bare":               {},
 }
 

@@ -1,0 +1,138 @@
+package cluster
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"os/exec"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// Server is a redis-server on loopback that keeps what it has confirmed
+// (appendonly, each write flushed) and evicts nothing.
+type Server struct {
+	dir  string
+	port string
+	p    *process
+}
+
+// NewServer chooses a port, and makes dir for the server's data.
+func NewServer(ctx context.Context, dir string) (*Server, error) {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return nil, fmt.Errorf("make the store's folder: %w", err)
+	}
+	port, err := freePort(ctx)
+	return &Server{dir: dir, port: port}, err
+}
+
+// listen opens a port of loopback that the system chooses.
+func listen(ctx context.Context) (net.Listener, error) {
+	var lc net.ListenConfig
+	l, err := lc.Listen(ctx, "tcp", "127.0.0.1:0")
+	if err != nil {
+		return nil, fmt.Errorf("listen on loopback: %w", err)
+	}
+	return l, nil
+}
+
+func freePort(ctx context.Context) (string, error) {
+	l, err := listen(ctx)
+	if err != nil {
+		return "", err
+	}
+	defer func() { _ = l.Close() }() // it was never used
+	_, port, err := net.SplitHostPort(l.Addr().String())
+	return port, err
+}
+
+// Addr is where the server listens.
+func (s *Server) Addr() string { return net.JoinHostPort("127.0.0.1", s.port) }
+
+// Start runs the server and waits until it answers.
+func (s *Server) Start(ctx context.Context) error {
+	path, err := find("redis-server")
+	if err != nil {
+		return err
+	}
+	cmd := exec.CommandContext(context.WithoutCancel(ctx), path, "--port", s.port, "--bind", "127.0.0.1", "--dir", s.dir, "--save", "",
+		"--appendonly", "yes", "--appendfsync", "always", "--maxmemory-policy", "noeviction")
+	if s.p, err = launch("redis-server", cmd, nil); err != nil {
+		return err
+	}
+	_, err = poll(ctx, 20*time.Second, "redis-server answers", func() bool {
+		said, err := s.Command("PING")
+		return err == nil && said == "PONG" || s.p.running() != nil
+	})
+	return errors.Join(err, s.p.running())
+}
+
+// Kill ends the server with SIGKILL.
+func (s *Server) Kill() {
+	if s.p != nil {
+		s.p.kill()
+	}
+}
+
+// Forget removes what a killed server has kept.
+func (s *Server) Forget() error {
+	if err := os.RemoveAll(s.dir); err != nil {
+		return fmt.Errorf("remove the store's data: %w", err)
+	}
+	return os.MkdirAll(s.dir, 0o700)
+}
+
+// Command sends a line and returns the answer, if that is a status, a number
+// or a text. An error of the server is an error.
+func (s *Server) Command(line string) (string, error) {
+	d := net.Dialer{Timeout: time.Second}
+	c, err := d.Dial("tcp", s.Addr())
+	if err != nil {
+		return "", fmt.Errorf("ask redis-server: %w", err)
+	}
+	defer func() { _ = c.Close() }() // the answer is there, or an error
+	_ = c.SetDeadline(time.Now().Add(10 * time.Second))
+	if _, err := fmt.Fprintf(c, "%s\r\n", line); err != nil {
+		return "", fmt.Errorf("ask redis-server: %w", err)
+	}
+	r := bufio.NewReader(c)
+	head, err := r.ReadString('\n')
+	if err != nil {
+		return "", fmt.Errorf("ask redis-server: %w", err)
+	}
+	head = strings.TrimRight(head, "\r\n")
+	switch {
+	case strings.HasPrefix(head, "-"):
+		return "", errors.New(head[1:])
+	case strings.HasPrefix(head, "$"):
+		n, err := strconv.Atoi(head[1:])
+		if err != nil || n < 0 || n > 1<<20 {
+			return "", fmt.Errorf("redis-server answered %q", head)
+		}
+		text := make([]byte, n)
+		_, err = io.ReadFull(r, text)
+		return string(text), err
+	case head == "":
+		return "", errors.New("redis-server answered nothing")
+	}
+	return head[1:], nil
+}
+
+// operations is how many commands the server has processed since it started.
+func (s *Server) operations() (int64, error) {
+	info, err := s.Command("INFO stats")
+	if err != nil {
+		return 0, err
+	}
+	for line := range strings.Lines(info) {
+		if n, ok := strings.CutPrefix(line, "total_commands_processed:"); ok {
+			return strconv.ParseInt(strings.TrimSpace(n), 10, 64)
+		}
+	}
+	return 0, errors.New("redis-server does not count its commands")
+}
