@@ -7,7 +7,6 @@ import (
 	"io"
 	"os"
 	"path/filepath"
-	"slices"
 	"time"
 )
 
@@ -18,6 +17,7 @@ type bed struct {
 	dir      string
 	rows     []row
 	proxies  []proxy
+	missing  []string // proxies that are not installed, and what to do
 	cert     certificate
 	upstream *process
 	upAddr   string
@@ -34,13 +34,29 @@ type stock struct {
 	forged   []string
 }
 
+// newBed has the proxies and rows that opts ask for.
 func newBed(ctx context.Context, opts Options, progress io.Writer) (*bed, error) {
+	return newBedWith(ctx, opts, progress, func(b *bed) (err error) {
+		if b.rows, err = chosenRows(opts.Rows); err != nil {
+			return err
+		}
+		b.proxies, b.missing, err = proxies(opts, b.dir)
+		return err
+	})
+}
+
+// newBedWith makes a bed; choose sets its rows and proxies.
+func newBedWith(ctx context.Context, opts Options, progress io.Writer, choose func(*bed) error) (*bed, error) {
 	dir, err := os.MkdirTemp("", "wiretight-bench-")
 	if err != nil {
 		return nil, fmt.Errorf("make a folder to work in: %w", err)
 	}
 	b := &bed{opts: opts, dir: dir, progress: progress, stock: map[string]*stock{}}
-	if err := b.fill(ctx); err != nil {
+	err = choose(b)
+	if err == nil {
+		err = b.fill(ctx)
+	}
+	if err != nil {
 		return nil, errors.Join(err, b.close())
 	}
 	return b, nil
@@ -48,21 +64,15 @@ func newBed(ctx context.Context, opts Options, progress io.Writer) (*bed, error)
 
 func (b *bed) fill(ctx context.Context) (err error) {
 	now := time.Now()
-	if b.rows, err = chosenRows(b.opts.Rows); err != nil {
-		return err
-	}
-	if b.proxies, err = proxies(b.opts, b.dir); err != nil {
-		return err
+	for _, m := range b.missing {
+		fmt.Fprintf(b.progress, "left out: %s\n", m)
 	}
 	if b.cert, err = newCertificate(b.dir, now); err != nil {
 		return err
 	}
-	for _, r := range b.rows {
-		if b.stock[r.alg] != nil {
-			continue
-		}
-		fmt.Fprintf(b.progress, "signing %s tokens\n", r.alg)
-		if b.stock[r.alg], err = b.stockUp(r.alg, now); err != nil {
+	for alg, n := range b.needs() {
+		fmt.Fprintf(b.progress, "signing %s tokens\n", alg)
+		if b.stock[alg], err = b.stockUp(alg, n, now); err != nil {
 			return err
 		}
 	}
@@ -70,14 +80,22 @@ func (b *bed) fill(ctx context.Context) (err error) {
 	return err
 }
 
-// stockUp makes as many tokens of alg as the chosen rows need.
-func (b *bed) stockUp(alg string, now time.Time) (*stock, error) {
-	need := 1
+// needs says how many tokens of each algorithm the cells take.
+func (b *bed) needs() map[string]int {
+	n := map[string]int{}
 	for _, r := range b.rows {
-		if r.alg == alg {
-			need = max(need, b.tokensFor(r.kind))
+		for _, p := range b.proxies {
+			if p.cannot(r) == "" {
+				alg := p.algFor(r)
+				n[alg] = max(n[alg], b.tokensFor(r.kind))
+			}
 		}
 	}
+	return n
+}
+
+// stockUp makes that many tokens of alg.
+func (b *bed) stockUp(alg string, need int, now time.Time) (*stock, error) {
 	s := &stock{}
 	var err error
 	if alg == "RS256" && need > 1 {
@@ -94,12 +112,20 @@ func (b *bed) stockUp(alg string, now time.Time) (*stock, error) {
 		return nil, err
 	}
 	s.forged = s.signer.forgeries(manyTokens, now)
-	s.verifier, err = s.signer.writeVerifier(b.dir)
+	s.verifier, err = s.signer.writeVerifier(b.dir, now)
 	return s, err
 }
 
 func (b *bed) tokensFor(k kind) int {
-	n := map[kind]int{hot: 1, many: manyTokens, eachNew: newTokens, bad: 1, everMore: memoryTokens, none: 1}[k]
+	n := 1
+	switch k {
+	case many:
+		return manyTokens
+	case eachNew:
+		n = newTokens
+	case everMore:
+		n = memoryTokens
+	}
 	if b.opts.Quick && n > manyTokens {
 		n /= quickPart
 	}
@@ -118,18 +144,26 @@ func (b *bed) close() error {
 func (b *bed) measureAll(ctx context.Context) (*results, error) {
 	res := &results{
 		Rounds: b.opts.Rounds, Seconds: b.opts.Cell.Seconds(), Conns: b.opts.Conns,
-		Started: time.Now().UTC(), rows: b.rows,
+		Started: time.Now().UTC(), Missing: b.missing,
+	}
+	for _, r := range b.rows {
+		res.Rows = append(res.Rows, r.name)
 	}
 	for _, p := range b.proxies {
 		res.Proxies = append(res.Proxies, p.name)
 		if p.guard {
-			res.guards = append(res.guards, p.name)
+			res.Guards = append(res.Guards, p.name)
 		}
 	}
+	res.Machine = seeMachine(b.proxies, b.opts.Source)
 	for round := range b.opts.Rounds {
 		for _, r := range b.rows {
 			for _, p := range b.proxies {
-				if slices.Contains(p.without, r.alg) || r.figure == logPercent && !p.logs {
+				if why := p.cannot(r); why != "" {
+					res.dash(r.name, p.name, why)
+					continue
+				}
+				if round > 0 && r.kind.onceARun() {
 					continue
 				}
 				s, err := b.measure(ctx, r, p)
@@ -142,5 +176,7 @@ func (b *bed) measureAll(ctx context.Context) (*results, error) {
 			}
 		}
 	}
+	res.Machine.LoadAfter = loadAverage()
+	res.Took = time.Since(res.Started).Round(time.Second).String()
 	return res, nil
 }

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http/httputil"
 	"strconv"
 	"time"
@@ -33,13 +34,14 @@ type client interface {
 // dialer makes TLS 1.3 connections without resumption.
 type dialer struct {
 	addr string
+	from net.Addr // of the client; nil: the system chooses
 	conf *tls.Config
 }
 
 // newDialer offers one protocol and one key exchange, X25519, to all proxies:
 // the post-quantum hybrid that Go's server prefers is unknown to OpenSSL 3.0.
 func newDialer(addr string, cert certificate, alpn string) *dialer {
-	return &dialer{addr, &tls.Config{
+	return &dialer{addr: addr, conf: &tls.Config{
 		RootCAs: cert.pool, ServerName: "localhost", NextProtos: []string{alpn},
 		MinVersion: tls.VersionTLS13, CurvePreferences: []tls.CurveID{tls.X25519},
 		SessionTicketsDisabled: true,
@@ -49,7 +51,7 @@ func newDialer(addr string, cert certificate, alpn string) *dialer {
 func (d *dialer) dial(ctx context.Context) (*tls.Conn, error) {
 	ctx, cancel := context.WithTimeout(ctx, callLimit)
 	defer cancel()
-	conn, err := (&tls.Dialer{Config: d.conf}).DialContext(ctx, "tcp", d.addr)
+	conn, err := (&tls.Dialer{NetDialer: &net.Dialer{LocalAddr: d.from}, Config: d.conf}).DialContext(ctx, "tcp", d.addr)
 	if err != nil {
 		return nil, err
 	}

@@ -28,14 +28,17 @@ cors:
   credentials: true
   methods: [GET]
   request_headers: [Authorization]
-rate_limit: {auth_failures: 1000000/s}
-store: "bolt://%[11]s/state.db"
-log: {format: json, level: %[12]s}
+%[11]s
+store: %[12]q
+log: {format: json, level: %[13]s}
 `
 
-// guardConfig is the guard with every rule on. The one thing raised is the
-// limit of failures by address: below it the forgeries would get a cheap 429,
-// and the row is about what a verification costs.
+// unlimited raises the limit of failures by address: below it forgeries would
+// get a cheap 429, and most rows are about what a verification costs.
+const unlimited = "rate_limit: {auth_failures: 1000000/s}"
+
+// guardConfig is the guard with every rule on, and the limit of failures by
+// address out of reach unless s says otherwise.
 func guardConfig(s setup) ([]string, error) {
 	admin, err := freeAddr()
 	if err != nil {
@@ -48,8 +51,15 @@ func guardConfig(s setup) ([]string, error) {
 	if s.accessLog {
 		level = "info"
 	}
+	limit, store := unlimited, s.store
+	if s.limited {
+		limit = ""
+	}
+	if store == "" {
+		store = "bolt://" + filepath.Join(s.dir, "state.db")
+	}
 	file := filepath.Join(s.dir, "wiretight.yaml")
 	text := fmt.Appendf(nil, guardFile, s.listen, admin, s.cert.cert, s.cert.key, s.upstream,
-		issuer, audience, s.alg, key, scope, s.dir, level)
+		issuer, audience, s.alg, key, scope, limit, store, level)
 	return []string{"guard", "-c", file}, writeFile(file, text)
 }

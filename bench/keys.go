@@ -42,16 +42,18 @@ func parsePrivateDER(der []byte) (crypto.Signer, error) {
 
 // verifierFiles are the forms in which proxies want to be told the key.
 type verifierFiles struct {
+	kid    string
 	pem    string // public key; empty for HS256
+	cert   string // the same in a certificate signed by itself; empty but for RS256
 	jwks   string // key set; empty for HS256
 	secret string // file with the secret; empty but for HS256
 }
 
 // writeVerifier writes what verifies this signer's tokens into dir.
-func (s *signer) writeVerifier(dir string) (verifierFiles, error) {
+func (s *signer) writeVerifier(dir string, now time.Time) (verifierFiles, error) {
 	name := filepath.Join(dir, s.kid())
 	if s.key == nil {
-		f := verifierFiles{secret: name + ".secret"}
+		f := verifierFiles{kid: s.kid(), secret: name + ".secret"}
 		return f, writeFile(f.secret, s.secret)
 	}
 	der, err := x509.MarshalPKIXPublicKey(s.key.Public())
@@ -62,7 +64,17 @@ func (s *signer) writeVerifier(dir string) (verifierFiles, error) {
 	if err != nil {
 		return verifierFiles{}, err
 	}
-	f := verifierFiles{pem: name + ".pem", jwks: name + ".jwks"}
+	f := verifierFiles{kid: s.kid(), pem: name + ".pem", jwks: name + ".jwks"}
+	if s.alg == "RS256" {
+		f.cert = name + ".crt"
+		cert, err := selfSigned(s.key, now)
+		if err != nil {
+			return f, err
+		}
+		if err := writeFile(f.cert, cert); err != nil {
+			return f, err
+		}
+	}
 	if err := writeFile(f.pem, pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: der})); err != nil {
 		return f, err
 	}
@@ -101,13 +113,30 @@ type certificate struct {
 
 // newCertificate writes a self-signed ECDSA P-256 certificate of localhost.
 func newCertificate(dir string, now time.Time) (certificate, error) {
-	fail := func(err error) (certificate, error) {
-		return certificate{}, fmt.Errorf("make certificate: %w", err)
-	}
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
-		return fail(err)
+		return certificate{}, fmt.Errorf("make certificate: %w", err)
 	}
+	certPEM, err := selfSigned(key, now)
+	if err != nil {
+		return certificate{}, err
+	}
+	keyDER, err := x509.MarshalPKCS8PrivateKey(key)
+	if err != nil {
+		return certificate{}, fmt.Errorf("make certificate: %w", err)
+	}
+	keyPEM := pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: keyDER})
+	c := certificate{
+		pool: x509.NewCertPool(),
+		cert: filepath.Join(dir, "cert.pem"), key: filepath.Join(dir, "key.pem"), both: filepath.Join(dir, "both.pem"),
+	}
+	c.pool.AppendCertsFromPEM(certPEM)
+	return c, errors.Join(writeFile(c.cert, certPEM), writeFile(c.key, keyPEM),
+		writeFile(c.both, append(certPEM[:len(certPEM):len(certPEM)], keyPEM...)))
+}
+
+// selfSigned returns, in PEM, a certificate of localhost that key signs itself.
+func selfSigned(key crypto.Signer, now time.Time) ([]byte, error) {
 	tmpl := &x509.Certificate{
 		SerialNumber: big.NewInt(now.UnixNano()),
 		Subject:      pkix.Name{CommonName: "localhost"},
@@ -117,21 +146,9 @@ func newCertificate(dir string, now time.Time) (certificate, error) {
 	}
 	der, err := x509.CreateCertificate(rand.Reader, tmpl, tmpl, key.Public(), key)
 	if err != nil {
-		return fail(err)
+		return nil, fmt.Errorf("make certificate: %w", err)
 	}
-	keyDER, err := x509.MarshalPKCS8PrivateKey(key)
-	if err != nil {
-		return fail(err)
-	}
-	certPEM := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})
-	keyPEM := pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: keyDER})
-	c := certificate{
-		pool: x509.NewCertPool(),
-		cert: filepath.Join(dir, "cert.pem"), key: filepath.Join(dir, "key.pem"), both: filepath.Join(dir, "both.pem"),
-	}
-	c.pool.AppendCertsFromPEM(certPEM)
-	return c, errors.Join(writeFile(c.cert, certPEM), writeFile(c.key, keyPEM),
-		writeFile(c.both, append(certPEM[:len(certPEM):len(certPEM)], keyPEM...)))
+	return pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}), nil
 }
 
 func writeFile(name string, data []byte) error {

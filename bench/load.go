@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"maps"
+	"net"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -58,6 +59,17 @@ func newCrowd(n int, addr string, cert certificate, how transport) crowd {
 	return c
 }
 
+// crowdFrom is a crowd with an address of its own, over HTTP/1.1.
+func crowdFrom(ip net.IP, n int, addr string, cert certificate) crowd {
+	c := make(crowd, n)
+	for i := range c {
+		d := newDialer(addr, cert, "http/1.1")
+		d.from = &net.TCPAddr{IP: ip}
+		c[i] = &h1{dialer: d}
+	}
+	return c
+}
+
 func (c crowd) close() {
 	for _, cl := range c {
 		cl.close()
@@ -78,8 +90,8 @@ type outcome struct {
 	Dials    int
 	// Errors are answers that were not as wanted, by what was wrong.
 	Errors map[string]int
-	// Slowest is the longest that an answer took.
-	Slowest time.Duration
+	// took is how long the answers took, wrong ones too.
+	took latencies
 }
 
 func (o *outcome) failures() int {
@@ -90,10 +102,10 @@ func (o *outcome) failures() int {
 	return n
 }
 
-func (o *outcome) add(other outcome) {
+func (o *outcome) add(other *outcome) {
 	o.Requests += other.Requests
 	o.Dials += other.Dials
-	o.Slowest = max(o.Slowest, other.Slowest)
+	o.took.merge(&other.took)
 	for what, n := range other.Errors {
 		o.note(what, n)
 	}
@@ -119,25 +131,25 @@ func (o *outcome) String() string {
 }
 
 // run keeps every client busy until ctx ends or the feed is empty, one pause
-// between two requests of a client, and wants each answer to have that status.
-func (c crowd) run(ctx context.Context, f feed, want int, pause time.Duration) outcome {
+// between two requests of a client, and wants each answer to have one of those
+// statuses.
+func (c crowd) run(ctx context.Context, f feed, pause time.Duration, want ...int) *outcome {
 	before := c.dials()
 	each := make([]outcome, len(c))
 	var wg sync.WaitGroup
 	for i := range c {
-		wg.Go(func() { each[i] = work(ctx, c[i], f, want, pause) })
+		wg.Go(func() { each[i].work(ctx, c[i], f, pause, want) })
 	}
 	wg.Wait()
-	var sum outcome
-	for _, o := range each {
-		sum.add(o)
+	sum := &outcome{}
+	for i := range each {
+		sum.add(&each[i])
 	}
 	sum.Dials = c.dials() - before
 	return sum
 }
 
-func work(ctx context.Context, c client, f feed, want int, pause time.Duration) outcome {
-	var o outcome
+func (o *outcome) work(ctx context.Context, c client, f feed, pause time.Duration, want []int) {
 	for ctx.Err() == nil {
 		token, ok := f()
 		if !ok {
@@ -148,12 +160,12 @@ func work(ctx context.Context, c client, f feed, want int, pause time.Duration) 
 		// it would count as the proxy's error.
 		status, err := c.do(context.WithoutCancel(ctx), token)
 		o.Requests++
-		o.Slowest = max(o.Slowest, time.Since(begin))
+		o.took.add(time.Since(begin))
 		switch {
 		case err != nil:
 			o.note(err.Error(), 1)
-		case status != want:
-			o.note(fmt.Sprintf("status %d instead of %d", status, want), 1)
+		case !slices.Contains(want, status):
+			o.note(fmt.Sprintf("status %d instead of %d", status, want[0]), 1)
 		}
 		if pause > 0 {
 			select {
@@ -162,5 +174,4 @@ func work(ctx context.Context, c client, f feed, want int, pause time.Duration) 
 			}
 		}
 	}
-	return o
 }

@@ -10,8 +10,7 @@ import (
 
 const (
 	starts      = 5                    // of a proxy, for one sample of its start
-	logTurns    = 8                    // of each of the two, for one sample of the log's price
-	honestPause = 5 * time.Millisecond // between two requests of the honest client
+	honestPause = 5 * time.Millisecond // between two requests of an honest client
 )
 
 // sample is what one cell gave.
@@ -19,8 +18,8 @@ type sample struct {
 	Round int    `json:"round"`
 	Row   string `json:"row"`
 	Proxy string `json:"proxy"`
-	// Value is microseconds of CPU a request, percent, megabytes or
-	// milliseconds, by the row's figure.
+	// Value is by the row's figure: microseconds of CPU a request, percent,
+	// a ratio, megabytes or milliseconds.
 	Value float64 `json:"value"`
 	// The rest is zero where the row has no load.
 	Requests int            `json:"requests,omitempty"`
@@ -28,10 +27,10 @@ type sample struct {
 	Seconds  float64        `json:"seconds,omitempty"`
 	Failed   int            `json:"failed,omitempty"`
 	Errors   map[string]int `json:"errors,omitempty"`
+	P50      float64        `json:"p50_ms,omitempty"`
+	P99      float64        `json:"p99_ms,omitempty"`
 	PeakMB   float64        `json:"peak_mb,omitempty"`
-	// HonestMillis is the slowest answer to the client beside the forgeries.
-	HonestMillis float64 `json:"honest_slowest_ms,omitempty"`
-	HonestFailed int     `json:"honest_failed,omitempty"`
+	Honest   []honest       `json:"honest,omitempty"`
 }
 
 func (s sample) String() string {
@@ -47,13 +46,17 @@ func (b *bed) measure(ctx context.Context, r row, p proxy) (sample, error) {
 	if err := ctx.Err(); err != nil {
 		return sample{}, err
 	}
-	switch {
-	case r.name == "size":
+	switch r.kind {
+	case weighing:
 		return sizeOf(p)
-	case r.kind == none:
+	case starting:
 		return b.timeStart(ctx, r, p)
-	case r.figure == logPercent:
-		return b.priceOfLog(ctx, r, p)
+	case logPrice:
+		return b.priceOf(ctx, r, p, variant{}, variant{accessLog: true})
+	case stores:
+		return b.priceOfRedis(ctx, r, p)
+	case beside:
+		return b.besideForgeries(ctx, r, p)
 	default:
 		return b.load(ctx, r, p)
 	}
@@ -62,7 +65,7 @@ func (b *bed) measure(ctx context.Context, r row, p proxy) (sample, error) {
 // load measures CPU time a request, and for the memory row what is resident
 // afterwards.
 func (b *bed) load(ctx context.Context, r row, p proxy) (sample, error) {
-	st, err := b.stage(ctx, r, p, false)
+	st, err := b.stage(ctx, r, p, variant{})
 	if err != nil {
 		return sample{}, err
 	}
@@ -72,18 +75,23 @@ func (b *bed) load(ctx context.Context, r row, p proxy) (sample, error) {
 	if err != nil {
 		return sample{}, err
 	}
-	seen, honest := b.drive(ctx, r, p, st)
+	seen, lone := b.drive(ctx, r, p, st)
 	after, err := cpuTime(st.proc.pid())
 	if err != nil {
 		return sample{}, fmt.Errorf("%w; it wrote: %s", err, st.proc.tail)
 	}
-	s := sample{
-		Requests: seen.Requests + honest.Requests, Dials: seen.Dials + honest.Dials,
-		Seconds: time.Since(begin).Seconds(), Failed: seen.failures(), Errors: seen.Errors,
-		HonestFailed: honest.failures(), HonestMillis: float64(honest.Slowest.Microseconds()) / 1000,
+	took := time.Since(begin)
+	for what, n := range st.warm.Errors {
+		seen.note(what, n)
 	}
+	s := seen.sample(took)
 	if s.Requests == 0 {
 		return s, fmt.Errorf("no request was made in %v", b.opts.Cell)
+	}
+	if lone != nil {
+		s.Requests += lone.Requests
+		s.Dials += lone.Dials - 1 // its first is no loss
+		s.Honest = []honest{lone.honest("beside forgeries")}
 	}
 	s.Value = micros(after-before) / float64(s.Requests)
 	mem, err := residentMemory(st.proc.pid())
@@ -97,78 +105,45 @@ func (b *bed) load(ctx context.Context, r row, p proxy) (sample, error) {
 	return s, ctx.Err()
 }
 
+// sample is what o says of a cell that took so long.
+func (o *outcome) sample(took time.Duration) sample {
+	return sample{
+		Requests: o.Requests, Dials: o.Dials, Seconds: took.Seconds(), Failed: o.failures(), Errors: o.Errors,
+		P50: o.took.quantile(0.5), P99: o.took.quantile(0.99),
+	}
+}
+
 func micros(d time.Duration) float64 { return float64(d.Nanoseconds()) / 1000 }
 
 // drive sends what the row asks for, and for forgeries has an honest client
-// beside them.
-func (b *bed) drive(ctx context.Context, r row, p proxy, on *stage) (seen, honest outcome) {
-	st, clients := b.stock[r.alg], on.clients
+// beside them, which is nil otherwise.
+func (b *bed) drive(ctx context.Context, r row, p proxy, on *stage) (seen, lone *outcome) {
+	st, clients := b.stock[p.algFor(r)], on.clients
 	timed, cancel := context.WithTimeout(ctx, b.opts.Cell)
 	defer cancel()
 	switch r.kind {
 	case many:
-		return clients.run(timed, cycle(st.good[:manyTokens]), 200, 0), honest
+		return clients.run(timed, cycle(st.good[:manyTokens]), 0, 200), nil
 	case eachNew, everMore:
-		return clients.run(ctx, once(st.good[:b.tokensFor(r.kind)]), 200, 0), honest
+		return clients.run(ctx, once(st.good[:b.tokensFor(r.kind)]), 0, 200), nil
 	case bad:
 		want := 200
 		if p.checks {
 			want = 401
 		}
-		lone := newCrowd(1, on.addr, b.cert, r.how)
-		defer lone.close()
+		one := newCrowd(1, on.addr, b.cert, r.how)
+		defer one.close()
 		done := make(chan struct{})
 		go func() {
-			honest = lone.run(timed, cycle(st.good[:1]), 200, honestPause)
+			lone = one.run(timed, cycle(st.good[:1]), honestPause, 200)
 			close(done)
 		}()
-		seen = clients.run(timed, cycle(st.forged), want, 0)
+		seen = clients.run(timed, cycle(st.forged), 0, want)
 		<-done
-		return seen, honest
+		return seen, lone
 	default:
-		return clients.run(timed, cycle(st.good[:1]), 200, 0), honest
+		return clients.run(timed, cycle(st.good[:1]), 0, 200), nil
 	}
-}
-
-// priceOfLog compares p without and with access log. Both run, and are loaded
-// in turn for short times, for what they differ by is less than the machine
-// drifts from one cell to the next.
-func (b *bed) priceOfLog(ctx context.Context, r row, p proxy) (sample, error) {
-	var on [2]*stage // without, with
-	for i := range on {
-		var err error
-		if on[i], err = b.stage(ctx, r, p, i == 1); err != nil {
-			return sample{}, err
-		}
-		defer on[i].close()
-	}
-	var used [2]time.Duration
-	var seen [2]outcome
-	begin := time.Now()
-	for turn := range 2 * logTurns {
-		i := turn % 2
-		before, err := cpuTime(on[i].proc.pid())
-		if err != nil {
-			return sample{}, err
-		}
-		timed, cancel := context.WithTimeout(ctx, 2*b.opts.Cell/logTurns)
-		seen[i].add(on[i].clients.run(timed, cycle(b.stock[r.alg].good[:1]), 200, 0))
-		cancel()
-		after, err := cpuTime(on[i].proc.pid())
-		if err != nil {
-			return sample{}, err
-		}
-		used[i] += after - before
-	}
-	if seen[0].Requests == 0 || seen[1].Requests == 0 {
-		return sample{}, fmt.Errorf("no request was made in %v", b.opts.Cell)
-	}
-	without, with := micros(used[0])/float64(seen[0].Requests), micros(used[1])/float64(seen[1].Requests)
-	seen[0].add(seen[1])
-	return sample{
-		Value: 100 * (with/without - 1), Requests: seen[0].Requests, Dials: seen[0].Dials,
-		Seconds: time.Since(begin).Seconds(), Failed: seen[0].failures(), Errors: seen[0].Errors,
-	}, ctx.Err()
 }
 
 // timeStart is the median of several starts, from exec to ready, in a folder
@@ -177,7 +152,7 @@ func (b *bed) timeStart(ctx context.Context, r row, p proxy) (sample, error) {
 	dir := b.folder()
 	var times []float64
 	for range starts + 1 {
-		proc, _, err := b.start(ctx, r, p, dir, false)
+		proc, _, err := b.start(ctx, r, p, dir, variant{})
 		if err != nil {
 			return sample{}, err
 		}

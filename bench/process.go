@@ -32,14 +32,16 @@ type process struct {
 
 // startProcess runs bin and returns when it is ready: when a line of its
 // standard error begins with line or, if line is empty, when addr accepts a
-// connection. What it writes is read and dropped, but for the last lines.
-func startProcess(ctx context.Context, addr, line, bin string, args ...string) (*process, error) {
+// connection. env is added to its environment. What it writes is read and
+// dropped, but for the last lines.
+func startProcess(ctx context.Context, addr, line string, env []string, bin string, args ...string) (*process, error) {
 	r, w, err := os.Pipe()
 	if err != nil {
 		return nil, fmt.Errorf("start %s: %w", bin, err)
 	}
 	p := &process{cmd: exec.Command(bin, args...), ended: make(chan struct{}), tail: &tail{}}
 	p.cmd.Stdout, p.cmd.Stderr = w, w
+	p.cmd.Env = append(os.Environ(), env...)
 	begin := time.Now()
 	err = p.cmd.Start()
 	w.Close()

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -16,14 +17,18 @@ const baseline = "haproxy"
 type proxy struct {
 	name string
 	bin  string
+	// program and pkg are what it is called, and the Debian packages that it
+	// comes in; empty for what is built.
+	program, pkg string
 	// guard says that it is a build of Wiretight.
 	guard bool
 	// checks says that it refuses bad tokens, so that forgeries must get 401.
 	checks bool
 	// logs says that it can write an access log.
 	logs bool
-	// without lists algorithms that it does not know.
+	// without lists algorithms that it does not know, and why tells so.
 	without []string
+	why     string
 	// line begins the line on stderr that says it is ready; empty: see
 	// whether it accepts.
 	line string
@@ -40,43 +45,101 @@ type setup struct {
 	alg       string
 	verifier  verifierFiles
 	accessLog bool
+	limited   bool   // the limit of failures by address as shipped; else out of reach
+	store     string // URL; empty: bbolt in dir
 }
 
-// proxies returns those that opts ask for, built where they must be.
-func proxies(opts Options, dir string) ([]proxy, error) {
-	known := []proxy{
-		{name: baseline, logs: true, configure: haproxyPlain},
-		{name: "haproxy-jwt", checks: true, logs: true, without: []string{"EdDSA"}, configure: haproxyJWT},
+// known lists every proxy but the guards, in the order of the table.
+func known() []proxy {
+	return []proxy{
+		{name: baseline, program: "haproxy", pkg: "haproxy", logs: true, configure: haproxyPlain},
+		{name: "nginx", program: "nginx", pkg: "nginx", logs: true, configure: nginxPlain},
+		{
+			name: "haproxy-jwt", program: "haproxy", pkg: "haproxy", checks: true, logs: true, configure: haproxyJWT,
+			without: []string{"EdDSA"}, why: "jwt_verify does not know it",
+		},
 		{name: "bare", line: "bare: ready", configure: bareArgs},
+		{
+			name: "apache", program: "apache2", pkg: "apache2 libapache2-mod-auth-openidc", checks: true, logs: true,
+			without: []string{"ES256", "EdDSA"}, why: "its local keys are RSA or shared secrets",
+			configure: apacheOIDC,
+		},
 	}
+}
+
+// cannot says why p has no cell in r; empty: it has one.
+func (p proxy) cannot(r row) string {
+	switch {
+	case r.kind == stores && !p.guard:
+		return "compares the guard's own stores"
+	case !p.checks && (r.kind == beside || r.kind == everMore):
+		return "checks nothing"
+	case !p.checks && p.name != baseline && (r.kind == many || r.kind == eachNew || r.kind == bad || r.kind == hot && r.alg != "RS256"):
+		return "checks nothing: as with one RS256 token"
+	case slices.Contains(p.without, p.algFor(r)):
+		return p.why
+	case r.kind == logPrice && !p.logs:
+		return "writes no access log"
+	default:
+		return ""
+	}
+}
+
+// algFor is the row's algorithm. What is remembered of a token hardly depends
+// on it, so a proxy that lacks the row's gets HS256 there.
+func (p proxy) algFor(r row) string {
+	if r.kind == everMore && slices.Contains(p.without, r.alg) {
+		return "HS256"
+	}
+	return r.alg
+}
+
+// proxies returns those that opts ask for, built where they must be, and the
+// names of those that are not installed, with what to do about it. One that is
+// asked for by name, and the baseline, must be there.
+func proxies(opts Options, dir string) (out []proxy, missing []string, err error) {
 	guards, err := guardBinaries(opts.Guards)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	for _, g := range guards {
-		known = append(known, proxy{
-			name: g.name, bin: g.bin, guard: true, checks: true, logs: true,
-			line: "wiretight: ready", configure: guardConfig,
-		})
+	all := append(known(), guards...)
+	for _, name := range opts.Only {
+		if !slices.ContainsFunc(all, func(p proxy) bool { return p.name == name }) {
+			return nil, nil, fmt.Errorf("no proxy %q; the proxies are %s", name, names(all))
+		}
 	}
-	var out []proxy
-	for _, p := range known {
+	for _, p := range all {
 		if opts.Only != nil && !slices.Contains(opts.Only, p.name) {
 			continue
 		}
-		if p.bin == "" {
-			if p.bin, err = binary(p.name, opts.Source, dir); err != nil {
-				return nil, err
-			}
+		var absent *absentError
+		err := p.provide(opts.Source, dir)
+		switch {
+		case err == nil:
+			out = append(out, p)
+		case errors.As(err, &absent) && opts.Only == nil && p.name != baseline:
+			missing = append(missing, fmt.Sprintf("%s: %v", p.name, err))
+		default:
+			return nil, nil, err
 		}
-		out = append(out, p)
 	}
-	for _, name := range opts.Only {
-		if !slices.ContainsFunc(known, func(p proxy) bool { return p.name == name }) {
-			return nil, fmt.Errorf("no proxy %q; the proxies are %s", name, names(known))
+	return out, missing, nil
+}
+
+// provide finds or builds the program of p.
+func (p *proxy) provide(source, dir string) (err error) {
+	switch {
+	case p.bin != "":
+	case p.program != "":
+		if p.bin, err = find(p.program, p.pkg); err == nil && p.name == "apache" {
+			err = present(filepath.Join(apacheModules, "mod_auth_openidc.so"), p.pkg)
 		}
+	case p.guard:
+		p.bin, err = build(source, "./cmd/wiretight", filepath.Join(dir, "wiretight"))
+	default:
+		p.bin, err = build(source, "./bench/"+p.name, filepath.Join(dir, p.name))
 	}
-	return out, nil
+	return err
 }
 
 func names(ps []proxy) string {
@@ -90,7 +153,7 @@ func names(ps []proxy) string {
 // guardBinaries reads [LABEL=]PATH; none means one guard, built from source.
 func guardBinaries(specs []string) ([]proxy, error) {
 	if len(specs) == 0 {
-		return []proxy{{name: "wiretight"}}, nil
+		return []proxy{guardProxy("wiretight", "")}, nil
 	}
 	var out []proxy
 	for _, spec := range specs {
@@ -108,25 +171,22 @@ func guardBinaries(specs []string) ([]proxy, error) {
 		if slices.ContainsFunc(out, func(p proxy) bool { return p.name == label }) {
 			return nil, fmt.Errorf("two guards are called %q; write -wiretight LABEL=PATH", label)
 		}
-		out = append(out, proxy{name: label, bin: path})
+		out = append(out, guardProxy(label, path))
 	}
 	return out, nil
 }
 
-// binary finds or builds the program of a proxy.
-func binary(name, source, dir string) (string, error) {
-	switch name {
-	case "bare":
-		return build(source, "./bench/bare", filepath.Join(dir, "bare"))
-	case "wiretight":
-		return build(source, "./cmd/wiretight", filepath.Join(dir, "wiretight"))
-	default:
-		return find("haproxy")
+// guardProxy is the guard with that program; an empty one is to be built.
+func guardProxy(name, bin string) proxy {
+	return proxy{
+		name: name, bin: bin, guard: true, checks: true, logs: true,
+		line: "wiretight: ready", configure: guardConfig,
 	}
 }
 
-func build(source, pkg, out string) (string, error) {
-	cmd := exec.Command("go", "build", "-trimpath", "-ldflags=-s -w", "-o", out, pkg)
+// build compiles pkg as the shipped program is, with tags if any.
+func build(source, pkg, out string, tags ...string) (string, error) {
+	cmd := exec.Command("go", "build", "-trimpath", "-ldflags=-s -w", "-tags="+strings.Join(tags, ","), "-o", out, pkg)
 	cmd.Dir, cmd.Env = source, append(os.Environ(), "CGO_ENABLED=0")
 	if said, err := cmd.CombinedOutput(); err != nil {
 		return "", fmt.Errorf("build %s: %w\n%s", pkg, err, said)
@@ -134,16 +194,27 @@ func build(source, pkg, out string) (string, error) {
 	return out, nil
 }
 
+// absentError is a program that is not installed.
+type absentError struct{ what, pkg string }
+
+func (e *absentError) Error() string {
+	return fmt.Sprintf("%s is missing; install it: apt-get install %s", e.what, e.pkg)
+}
+
 // find looks in the folders of system programs too, which a user's PATH may lack.
-func find(name string) (string, error) {
-	if path, err := exec.LookPath(name); err == nil {
+func find(program, pkg string) (string, error) {
+	if path, err := exec.LookPath(program); err == nil {
 		return path, nil
 	}
-	path := "/usr/sbin/" + name
+	path := "/usr/sbin/" + program
+	return path, present(path, pkg)
+}
+
+func present(path, pkg string) error {
 	if _, err := os.Stat(path); err != nil {
-		return "", fmt.Errorf("%s is missing; install it: apt-get install %s", name, name)
+		return &absentError{filepath.Base(path), pkg}
 	}
-	return path, nil
+	return nil
 }
 
 func bareArgs(s setup) ([]string, error) {

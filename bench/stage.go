@@ -7,8 +7,16 @@ import (
 	"path/filepath"
 )
 
+// variant is how a stage differs from the row's usual one.
+type variant struct {
+	accessLog bool
+	limited   bool
+	store     string
+	env       []string // NAME=VALUE, for the process
+}
+
 // start runs p for r in dir. The caller stops it.
-func (b *bed) start(ctx context.Context, r row, p proxy, dir string, accessLog bool) (*process, string, error) {
+func (b *bed) start(ctx context.Context, r row, p proxy, dir string, v variant) (*process, string, error) {
 	addr, err := freeAddr()
 	if err != nil {
 		return nil, "", err
@@ -18,12 +26,13 @@ func (b *bed) start(ctx context.Context, r row, p proxy, dir string, accessLog b
 	}
 	args, err := p.configure(setup{
 		dir: dir, listen: addr, upstream: b.upAddr, cert: b.cert,
-		alg: r.alg, verifier: b.stock[r.alg].verifier, accessLog: accessLog,
+		alg: p.algFor(r), verifier: b.stock[p.algFor(r)].verifier,
+		accessLog: v.accessLog, limited: v.limited, store: v.store,
 	})
 	if err != nil {
 		return nil, "", err
 	}
-	proc, err := startProcess(ctx, addr, p.line, p.bin, args...)
+	proc, err := startProcess(ctx, addr, p.line, v.env, p.bin, args...)
 	return proc, addr, err
 }
 
@@ -38,6 +47,7 @@ type stage struct {
 	proc    *process
 	addr    string
 	clients crowd
+	warm    *outcome // what they saw before it counted
 }
 
 func (s *stage) close() {
@@ -46,23 +56,25 @@ func (s *stage) close() {
 }
 
 // stage starts p and keeps it busy for a while: neither connecting nor the
-// first requests shall count.
-func (b *bed) stage(ctx context.Context, r row, p proxy, accessLog bool) (*stage, error) {
-	proc, addr, err := b.start(ctx, r, p, b.folder(), accessLog)
+// first requests shall count. Wrong answers meanwhile are the proxy's all the
+// same; one that mostly gives such does not work.
+func (b *bed) stage(ctx context.Context, r row, p proxy, v variant) (*stage, error) {
+	proc, addr, err := b.start(ctx, r, p, b.folder(), v)
 	if err != nil {
 		return nil, err
 	}
-	s := &stage{proc, addr, newCrowd(b.opts.Conns, addr, b.cert, r.how)}
-	good := b.stock[r.alg].good
+	s := &stage{proc: proc, addr: addr, clients: newCrowd(b.opts.Conns, addr, b.cert, r.how)}
+	good := b.stock[p.algFor(r)].good
 	timed, cancel := context.WithTimeout(ctx, b.opts.Warm)
 	defer cancel()
-	warm := s.clients.run(timed, cycle(good[:1]), 200, 0)
+	warm := s.clients.run(timed, cycle(good[:1]), 0, 200)
 	if r.kind == many { // the row is about tokens that were seen before
-		warm.add(s.clients.run(ctx, once(good[:manyTokens]), 200, 0))
+		warm.add(s.clients.run(ctx, once(good[:manyTokens]), 0, 200))
 	}
-	if warm.failures() > 0 {
+	if 2*warm.failures() > warm.Requests {
 		s.close()
-		return nil, fmt.Errorf("while warming up: %v; it wrote: %s", &warm, proc.tail)
+		return nil, fmt.Errorf("while warming up: %v; it wrote: %s", warm, proc.tail)
 	}
+	s.warm = warm
 	return s, nil
 }

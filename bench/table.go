@@ -1,180 +1,204 @@
 package main
 
 import (
-	"encoding/json"
 	"fmt"
 	"io"
-	"os"
 	"slices"
 	"strings"
-	"time"
-	"unicode/utf8"
 )
 
-// results is every sample of a run, and how they were taken.
-type results struct {
-	Started time.Time `json:"started"`
-	Rounds  int       `json:"rounds"`
-	Seconds float64   `json:"seconds_a_cell"`
-	Conns   int       `json:"connections"`
-	Proxies []string  `json:"proxies"`
-	Samples []sample  `json:"samples"`
-
-	rows   []row
-	guards []string // those of Proxies that targets are for
+// section is one table of the report.
+type section struct {
+	title string
+	grid  grid
 }
 
-func (r *results) writeJSON(file string) error {
-	raw, err := json.MarshalIndent(r, "", " ")
-	if err != nil {
-		return fmt.Errorf("write %s: %w", file, err)
+// sections are all tables that have something to show.
+func (r *results) sections(targets func(row) string) []section {
+	all := []section{
+		{"CPU time a request, × " + baseline + "'s; other units as named", r.table("target", targets, r.cell)},
+		{"requests a second", r.table("", nil, func(w row, p string) string {
+			return r.number(w, p, "%.0f", func(s sample) float64 { return float64(s.Requests) / s.Seconds })
+		})},
+		{"answers in ms, p50/p99", r.table("", nil, func(w row, p string) string {
+			p50, ok := r.middle(w, p, func(s sample) float64 { return s.P50 })
+			p99, _ := r.middle(w, p, func(s sample) float64 { return s.P99 })
+			if !ok {
+				return ""
+			}
+			return short(p50) + "/" + short(p99)
+		})},
+		{"peak memory in MB, of the process tree", r.table("", nil, r.peak)},
+		{"honest clients: p50/p99 in ms, failed requests, lost connections", r.honestTable()},
 	}
-	if err := os.WriteFile(file, append(raw, '\n'), 0o644); err != nil {
-		return fmt.Errorf("write results: %w", err)
+	if r.Rounds > 1 {
+		all = append(all, section{"the first table's lowest–highest", r.table("", nil, r.spread)})
 	}
-	return nil
+	return slices.DeleteFunc(all, func(s section) bool { return len(s.grid) < 2 })
 }
 
-// values returns one number a round: for a multiple, the proxy's cost over the
-// baseline's in the same row of the same round. Without a baseline, and for
-// the baseline itself, it stays in microseconds and multiple is false.
-func (r *results) values(w row, proxy string) (out []float64, multiple bool) {
-	base := map[int]float64{}
-	for _, s := range r.Samples {
-		if s.Row == w.name && s.Proxy == baseline {
-			base[s.Round] = s.Value
+// table has a line for each row in which some cell is not empty.
+func (r *results) table(second string, aim func(row) string, cell func(row, string) string) grid {
+	head := []string{""}
+	if aim != nil {
+		head = append(head, second)
+	}
+	g := grid{append(head, r.Proxies...)}
+	for _, w := range r.rows() {
+		line, some := []string{w.title}, false
+		if aim != nil {
+			line = append(line, aim(w))
+		}
+		for _, p := range r.Proxies {
+			text := cell(w, p)
+			some = some || text != ""
+			if text == "" {
+				text = "-"
+			}
+			line = append(line, text)
+		}
+		if some {
+			g = append(g, line)
 		}
 	}
-	multiple = w.figure == cpuMultiple && proxy != baseline && len(base) > 0
-	for _, s := range r.Samples {
-		if s.Row != w.name || s.Proxy != proxy {
-			continue
-		}
-		if multiple {
-			s.Value /= base[s.Round]
-		}
-		out = append(out, s.Value)
-	}
-	return out, multiple
+	return g
 }
 
-// cell is the median and, of several rounds, the lowest and highest.
-func (r *results) cell(w row, proxy string) (text string, median float64, ok bool) {
+// cell is the median of the rounds, with a star where a guard misses its target.
+func (r *results) cell(w row, proxy string) string {
 	v, multiple := r.values(w, proxy)
 	if len(v) == 0 {
-		return "-", 0, false
+		return ""
 	}
-	slices.Sort(v)
-	median = (v[(len(v)-1)/2] + v[len(v)/2]) / 2
-	format := "%.1f"
-	switch {
-	case multiple:
-		format = "%.2f"
-	case w.figure == logPercent:
-		format = "%.0f"
+	text := w.write(median(v), multiple)
+	if w.figure == cpuMultiple && !multiple {
+		text += "µs"
 	}
-	text = fmt.Sprintf(format, median)
-	if len(v) > 1 {
-		text += fmt.Sprintf(" ("+format+"–"+format+")", v[0], v[len(v)-1])
+	if r.over(w, proxy) {
+		text += "*"
 	}
-	return text, median, true
+	return text
 }
 
-// verdict compares a guard's figure with the row's target. Other proxies, and
-// multiples without a baseline, have none.
-func (r *results) verdict(w row, proxy string) string {
-	_, median, ok := r.cell(w, proxy)
-	_, multiple := r.values(w, proxy)
+// write is a figure of the row as text.
+func (w row) write(v float64, multiple bool) string {
 	switch {
-	case !ok || !slices.Contains(r.guards, proxy):
-		return ""
-	case w.figure == cpuMultiple && !multiple:
-		return ""
-	case median > w.target:
-		return " over"
+	case multiple || w.figure == slowerTail:
+		return fmt.Sprintf("%.2f", v)
+	case w.figure == percentMore:
+		return fmt.Sprintf("%.0f", v)
 	default:
-		return " ok"
+		return short(v)
 	}
 }
 
-// grid is the table as text: a title line, then one line a row.
-func (r *results) grid() [][]string {
-	head := []string{"row", "unit", "target"}
-	head = append(head, r.Proxies...)
-	out := [][]string{head}
-	for _, w := range r.rows {
-		line := []string{w.title, string(w.figure), fmt.Sprint(w.target)}
-		for _, p := range r.Proxies {
-			text, _, _ := r.cell(w, p)
-			if _, multiple := r.values(w, p); w.figure == cpuMultiple && !multiple && text != "-" {
-				text += " µs"
-			}
-			line = append(line, text+r.verdict(w, p))
+// short has three digits where that is enough.
+func short(v float64) string {
+	switch {
+	case v >= 99.5:
+		return fmt.Sprintf("%.0f", v)
+	case v >= 9.95:
+		return fmt.Sprintf("%.1f", v)
+	default:
+		return fmt.Sprintf("%.2f", v)
+	}
+}
+
+func (r *results) spread(w row, proxy string) string {
+	v, multiple := r.values(w, proxy)
+	if len(v) < 2 {
+		return ""
+	}
+	return w.write(slices.Min(v), multiple) + "–" + w.write(slices.Max(v), multiple)
+}
+
+func (r *results) number(w row, proxy, format string, pick func(sample) float64) string {
+	v, ok := r.middle(w, proxy, pick)
+	if !ok {
+		return ""
+	}
+	return fmt.Sprintf(format, v)
+}
+
+func (r *results) peak(w row, proxy string) string {
+	top := 0.0
+	for _, s := range r.of(w, proxy) {
+		top = max(top, s.PeakMB)
+	}
+	if top == 0 {
+		return ""
+	}
+	return short(top)
+}
+
+// honestTable has a line for each proxy that refuses forgeries.
+func (r *results) honestTable() grid {
+	var w row
+	for _, each := range rows() {
+		if each.kind == beside {
+			w = each
 		}
-		out = append(out, line)
 	}
-	return out
+	g := grid{}
+	for _, p := range r.Proxies {
+		all := r.of(w, p)
+		if len(all) == 0 {
+			continue
+		}
+		head, line := []string{""}, []string{p}
+		failed, lost := 0, 0
+		for i, phase := range all[0].Honest {
+			var p50, p99 []float64
+			for _, s := range all {
+				h := s.Honest[i]
+				p50, p99 = append(p50, h.P50), append(p99, h.P99)
+				failed, lost = failed+h.Failed, lost+h.Lost
+			}
+			head = append(head, phase.Phase)
+			line = append(line, short(median(p50))+"/"+short(median(p99)))
+		}
+		if len(g) == 0 {
+			g = append(g, append(head, "failed", "lost"))
+		}
+		g = append(g, append(line, fmt.Sprint(failed), fmt.Sprint(lost)))
+	}
+	return g
 }
 
-// text prints the table for a terminal, and below it what went wrong.
+// text prints the tables for a terminal, and below them how to read them.
 func (r *results) text(w io.Writer) error {
-	g := r.grid()
-	width := make([]int, len(g[0]))
-	for _, line := range g {
-		for i, c := range line {
-			width[i] = max(width[i], utf8.RuneCountInString(c))
-		}
-	}
 	var b strings.Builder
-	for _, line := range g {
-		for i, c := range line {
-			pad := strings.Repeat(" ", width[i]-utf8.RuneCountInString(c))
-			if i == len(line)-1 {
-				pad = ""
-			}
-			b.WriteString(c + pad + "  ")
-		}
-		b.WriteString("\n")
+	for _, s := range r.sections(func(w row) string { return fmt.Sprint(w.ahead) }) {
+		fmt.Fprintf(&b, "%s\n\n%s\n", s.title, s.grid.text())
 	}
-	out := ""
-	for line := range strings.Lines(b.String()) {
-		out += strings.TrimRight(line, " \n") + "\n"
+	for _, p := range r.Profiles {
+		fmt.Fprintf(&b, "profile: %s\n\n%s\n", p.Title, p.Top)
 	}
-	_, err := io.WriteString(w, out+r.notes())
+	for _, n := range r.notes() {
+		b.WriteString(n + "\n")
+	}
+	_, err := io.WriteString(w, b.String())
 	return err
 }
 
-// markdown prints the same as text for a document.
-func (r *results) markdown(w io.Writer) error {
+// markdown prints the same as text for a document; plot is the address of the
+// picture, if there is one.
+func (r *results) markdown(w io.Writer, plot string) error {
 	var b strings.Builder
-	for i, line := range r.grid() {
-		b.WriteString("| " + strings.Join(line, " | ") + " |\n")
-		if i == 0 {
-			b.WriteString(strings.Repeat("| --- ", len(line)) + "|\n")
-		}
+	if plot != "" {
+		fmt.Fprintf(&b, "![CPU time a request, as multiples of %s's](%s)\n\n", baseline, plot)
 	}
-	_, err := io.WriteString(w, b.String()+"\n"+r.notes())
+	targets := func(w row) string { return fmt.Sprintf("%v / %v / %v", w.stepOne, w.ahead, w.goal) }
+	for _, s := range r.sections(targets) {
+		fmt.Fprintf(&b, "### %s%s\n\n%s\n", strings.ToUpper(s.title[:1]), s.title[1:], s.grid.markdown())
+	}
+	for _, p := range r.Profiles {
+		fmt.Fprintf(&b, "### Profile: %s\n\n```\n%s```\n\n", p.Title, p.Top)
+	}
+	b.WriteString("### How it was measured\n\n")
+	for _, n := range r.notes() {
+		b.WriteString("- " + n + "\n")
+	}
+	_, err := io.WriteString(w, b.String())
 	return err
-}
-
-// notes says how it was measured, and each cell whose answers were not all as
-// wanted or whose connections did not last.
-func (r *results) notes() string {
-	var b strings.Builder
-	fmt.Fprintf(&b, "%d rounds, %g s a cell, %d connections; median (lowest–highest)\n"+
-		"× is CPU time a request over %s's in the same row and round; %% is CPU time that the log adds\n",
-		r.Rounds, r.Seconds, r.Conns, baseline)
-	for _, s := range r.Samples {
-		if s.Failed > 0 {
-			o := outcome{Requests: s.Requests, Errors: s.Errors}
-			fmt.Fprintf(&b, "wrong answers: round %d, %s, %s: %v\n", s.Round, s.Row, s.Proxy, &o)
-		}
-		if s.HonestFailed > 0 {
-			fmt.Fprintf(&b, "honest client hurt: round %d, %s, %s: %d requests\n", s.Round, s.Row, s.Proxy, s.HonestFailed)
-		}
-		if s.Row != "tls" && s.Dials > r.Conns {
-			fmt.Fprintf(&b, "connections lost: round %d, %s, %s: %d made again\n", s.Round, s.Row, s.Proxy, s.Dials)
-		}
-	}
-	return b.String()
 }

@@ -44,10 +44,10 @@ func startUpstream(ctx context.Context, dir string) (*process, string, error) {
 	if err := writeFile(file, fmt.Appendf(nil, nginxConfig, dir, addr, answer)); err != nil {
 		return nil, "", err
 	}
-	bin, err := find("nginx")
+	bin, err := find("nginx", "nginx")
 	if err != nil {
 		return nil, "", err
 	}
-	p, err := startProcess(ctx, addr, "", bin, "-e", "stderr", "-p", dir, "-c", file)
+	p, err := startProcess(ctx, addr, "", nil, bin, "-e", "stderr", "-p", dir, "-c", file)
 	return p, addr, err
 }

@@ -1,0 +1,108 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+)
+
+// profileCells is how many times a cell's time the profiled process works.
+const profileCells = 3
+
+// profile is the head of one profile, as pprof prints it.
+type profile struct {
+	Title string `json:"title"`
+	Top   string `json:"top"`
+}
+
+// takeProfiles runs the first chosen row that has a load on a guard that is
+// built with the tag profile, which the shipped program is not, and writes the
+// files that opts ask for. It is a cell of its own: watching costs time.
+func (b *bed) takeProfiles(ctx context.Context) ([]profile, error) {
+	wanted := []struct{ title, file, env, index string }{
+		{"processor time", b.opts.CPUProfile, "WIRETIGHT_CPUPROFILE", "cpu"},
+		{"bytes allocated", b.opts.MemProfile, "WIRETIGHT_MEMPROFILE", "alloc_space"},
+	}
+	var v variant
+	for _, w := range wanted {
+		if w.file == "" {
+			continue
+		}
+		file, err := filepath.Abs(w.file)
+		if err != nil {
+			return nil, fmt.Errorf("find profile %q: %w", w.file, err)
+		}
+		// A file of an earlier run must not pass for this one's.
+		if err := os.Remove(file); err != nil && !errors.Is(err, os.ErrNotExist) {
+			return nil, fmt.Errorf("remove old profile: %w", err)
+		}
+		v.env = append(v.env, w.env+"="+file)
+	}
+	if v.env == nil {
+		return nil, nil
+	}
+	r, err := b.profileRow()
+	if err != nil {
+		return nil, err
+	}
+	fmt.Fprintf(b.progress, "profiling row %s\n", r.name)
+	bin, err := build(b.opts.Source, "./cmd/wiretight", filepath.Join(b.dir, "profiled"), "profile")
+	if err != nil {
+		return nil, err
+	}
+	if err := b.loadFor(ctx, r, guardProxy("profiled", bin), v); err != nil {
+		return nil, err
+	}
+	var out []profile
+	for _, w := range wanted {
+		if w.file == "" {
+			continue
+		}
+		text, err := exec.Command("go", "tool", "pprof", "-top", "-nodecount=10", "-sample_index="+w.index, w.file).Output()
+		if err != nil {
+			return nil, fmt.Errorf("read profile %q: %w", w.file, err)
+		}
+		out = append(out, profile{fmt.Sprintf("%s, row %s", w.title, r.name), head(string(text))})
+	}
+	return out, nil
+}
+
+// profileRow is the first row that keeps a guard busy.
+func (b *bed) profileRow() (row, error) {
+	for _, r := range b.rows {
+		if r.figure == cpuMultiple {
+			return r, nil
+		}
+	}
+	return row{}, fmt.Errorf("no row with a load to profile; add one, as -rows=rs256")
+}
+
+// loadFor keeps p busy and stops it, so that it writes its profiles.
+func (b *bed) loadFor(ctx context.Context, r row, p proxy, v variant) error {
+	st, err := b.stage(ctx, r, p, v)
+	if err != nil {
+		return err
+	}
+	defer st.close()
+	if r.kind == eachNew {
+		b.drive(ctx, r, p, st)
+		return ctx.Err()
+	}
+	b.driveFor(ctx, r, p, st, profileCells*b.opts.Cell)
+	return ctx.Err()
+}
+
+// head leaves away what names the file and the build.
+func head(text string) string {
+	var b strings.Builder
+	for line := range strings.Lines(text) {
+		if !strings.HasPrefix(line, "File:") && !strings.HasPrefix(line, "Build ID:") && !strings.HasPrefix(line, "Time:") {
+			b.WriteString(line)
+		}
+	}
+	return b.String()
+}
