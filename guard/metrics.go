@@ -153,7 +153,7 @@ func (m *Metrics) gauges(g *Guard) {
 			m.jwksAge.WithLabelValues(name).Set(age.Seconds())
 		}
 	}
-	m.revocations.Set(float64(g.revocations.n.Load()))
+	m.revocations.Set(float64(g.revocations.table.Len()))
 	m.inflight.Set(float64(g.inflight.count()))
 	ready := 0.0
 	if len(g.Ready().Reasons) == 0 {

@@ -26,7 +26,7 @@ func (g *Guard) Ready() Readiness {
 		r.Reasons = append(r.Reasons, "the store does not answer: "+(*lost).Error())
 	}
 	if g.revocations.stale(p.staleness) {
-		r.Reasons = append(r.Reasons, "the store has not been heard of for "+p.staleness.String())
+		r.Reasons = append(r.Reasons, g.revocations.staleness(p.staleness))
 	}
 	r.Ready = len(r.Reasons) == 0
 	return r

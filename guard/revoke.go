@@ -2,10 +2,9 @@ package guard
 
 import (
 	"context"
-	"encoding/binary"
 	"log/slog"
 	"maps"
-	"math"
+	"strconv"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -18,53 +17,51 @@ import (
 // Revocation says which tokens are worthless from now on.
 type Revocation = revocation.Revocation
 
-// revocationIDs are the handles by which a token can be revoked: the first
-// eight bytes of each hash. Zero: the token has no such claim.
+// revocationIDs are the handles by which a token can be revoked. Zero: the
+// token has no such claim.
 type revocationIDs struct {
-	identity, jti, sid, sub uint64
+	identity, jti, sid, sub revocation.ID
 }
 
 func idsOf(t *token.Token) revocationIDs {
-	id := t.Identity()
 	return revocationIDs{
-		identity: short(id),
+		identity: revocation.Short(t.Identity()),
 		jti:      shortID(revocation.JTI, t.Claims.ID),
 		sid:      shortID(revocation.SID, t.Claims.SessionID),
 		sub:      shortID(revocation.Subject, t.Claims.Subject),
 	}
 }
 
-func shortID(kind revocation.Kind, value string) uint64 {
+func shortID(kind revocation.Kind, value string) revocation.ID {
 	if value == "" {
 		return 0
 	}
-	return short(revocation.Hash(kind, value))
+	return revocation.Short(revocation.Hash(kind, value))
 }
-
-func short(sum [32]byte) uint64 { return binary.BigEndian.Uint64(sum[:8]) }
 
 // revocations is the copy in memory that every request is checked against.
 type revocations struct {
 	store  store.Store
 	logger *slog.Logger
 	now    func() time.Time
+	table  *revocation.Table
+	every  revocation.ID // of the entry that reaches all tokens
+	pass   passage
 
-	n       atomic.Int64 // how many entries: none is the common case
 	synced  atomic.Int64 // monotonic nanoseconds since start of the last proof of completeness
 	started time.Time
 
-	mu      sync.RWMutex
-	entries map[uint64]revocationEntry
-	all     int64                      // tokens issued before this are revoked
-	unsaved map[[32]byte]time.Duration // burns that the store has not taken yet
+	mu      sync.Mutex
+	unsaved map[[32]byte]burn // burns that the store has not taken yet
 
 	firstSync chan struct{}
 	once      sync.Once
 }
 
-type revocationEntry struct {
-	before  int64 // 0: whatever the time of issue
-	expires int64 // 0: never
+// burn is one that the store has not taken yet.
+type burn struct {
+	keep   time.Duration
+	failed bool // else it is being written
 }
 
 const maxUnsaved = 10000
@@ -72,7 +69,8 @@ const maxUnsaved = 10000
 func newRevocations(s store.Store, logger *slog.Logger, now func() time.Time) *revocations {
 	return &revocations{
 		store: s, logger: logger, now: now, started: time.Now(),
-		entries: map[uint64]revocationEntry{}, unsaved: map[[32]byte]time.Duration{}, firstSync: make(chan struct{}),
+		table: revocation.NewTable(), every: revocation.Short(revocation.Hash(revocation.All, "")),
+		unsaved: map[[32]byte]burn{}, firstSync: make(chan struct{}),
 	}
 }
 
@@ -91,7 +89,42 @@ func (v *revocations) run(ctx context.Context) {
 	}
 }
 
+// passage is a pass over all that the store holds. It belongs to the watcher.
+type passage struct {
+	began, logged time.Time
+	read          int
+}
+
+// passNote is how often the log says how far a pass has come.
+const passNote = 3 * time.Second
+
+func (p *passage) begin() { *p = passage{began: time.Now(), logged: time.Now()} }
+
+// step counts a record of the pass.
+func (p *passage) step(logger *slog.Logger) {
+	if p.read++; p.read%4096 == 0 && time.Since(p.logged) >= passNote {
+		p.logged = time.Now()
+		logger.Info("reading revocations", "read", p.read, "took", p.logged.Sub(p.began).String())
+	}
+}
+
+// end says that a pass which took its time is over.
+func (p *passage) end(logger *slog.Logger) {
+	if took := time.Since(p.began); !p.began.IsZero() && took >= passNote {
+		logger.Info("revocations are read", "read", p.read, "took", took.String())
+	}
+	p.began = time.Time{}
+}
+
+// heard is told that the copy is whole.
 func (v *revocations) heard() {
+	v.mu.Lock()
+	for id, b := range v.unsaved { // the pass cannot have shown these
+		v.enter(id, b.keep)
+	}
+	v.table.End()
+	v.mu.Unlock()
+	v.pass.end(v.logger)
 	v.synced.Store(int64(time.Since(v.started)) + 1)
 	v.once.Do(func() { close(v.firstSync) })
 }
@@ -102,112 +135,112 @@ func (v *revocations) stale(bound time.Duration) bool {
 	return at == 0 || time.Since(v.started)-time.Duration(at) > bound
 }
 
+// staleness says in words why the copy is stale.
+func (v *revocations) staleness(bound time.Duration) string {
+	if n := v.table.Len(); n > 0 && v.synced.Load() == 0 {
+		return "the revocations are being read, " + strconv.Itoa(n) + " so far"
+	}
+	return "the store has not been heard of for " + bound.String()
+}
+
 func (v *revocations) changed(r store.Record) {
+	if r.Pass {
+		v.pass.begin()
+		v.table.Begin(r.Deleted)
+		return
+	}
+	v.pass.step(v.logger)
 	kind, sum, ok := revocation.ParseKey(r.Key)
 	if !ok {
 		v.logger.Warn("a revocation of unknown form was skipped", "key", r.Key)
 		return
 	}
-	var before int64 // unreadable, or gone: whatever the time of issue
-	if !r.Deleted {
-		before = revocation.Before(r.Value)
+	id := revocation.Short(sum)
+	if kind == revocation.All {
+		id = v.every
 	}
-	var expires int64
-	if !r.Expires.IsZero() {
-		expires = r.Expires.UnixNano()
+	if r.Deleted {
+		v.table.Delete(id)
+		return
 	}
-	v.mu.Lock()
-	defer v.mu.Unlock()
-	switch {
-	case kind == revocation.All && before == 0 && !r.Deleted:
-		v.all = math.MaxInt64 // unreadable
-	case kind == revocation.All:
-		v.all = before
-	case r.Deleted:
-		delete(v.entries, short(sum))
-	default:
-		v.entries[short(sum)] = revocationEntry{before: before, expires: expires}
-	}
-	v.count()
-}
-
-func (v *revocations) count() {
-	n := int64(len(v.entries))
-	if v.all != 0 {
-		n++
-	}
-	v.n.Store(n)
+	v.table.Put(id, revocation.Entry{Before: revocation.Before(r.Value), Expires: r.Expires})
 }
 
 // revoked reports whether a token is on the list, and why.
 func (v *revocations) revoked(ids *revocationIDs, issuedAt int64) (reason string) {
-	if v.n.Load() == 0 {
+	if v.table.Len() == 0 {
 		return ""
 	}
-	v.mu.RLock()
-	defer v.mu.RUnlock()
-	if v.all != 0 && issuedAt < v.all {
+	switch {
+	case v.table.Revoked(v.every, issuedAt):
 		return "issued before the time that all tokens are revoked up to"
-	}
-	for _, c := range [...]struct {
-		id   uint64
-		name string
-	}{{ids.identity, "this token"}, {ids.jti, "its jti"}, {ids.sid, "its session"}, {ids.sub, "its subject"}} {
-		if c.id == 0 {
-			continue
-		}
-		if e, ok := v.entries[c.id]; ok && (e.before == 0 || issuedAt < e.before) {
-			return c.name + " is revoked"
-		}
+	case v.table.Revoked(ids.identity, issuedAt):
+		return "this token is revoked"
+	case ids.jti != 0 && v.table.Revoked(ids.jti, issuedAt):
+		return "its jti is revoked"
+	case ids.sid != 0 && v.table.Revoked(ids.sid, issuedAt):
+		return "its session is revoked"
+	case ids.sub != 0 && v.table.Revoked(ids.sub, issuedAt):
+		return "its subject is revoked"
 	}
 	return ""
+}
+
+// enter revokes a token here.
+func (v *revocations) enter(id [32]byte, keep time.Duration) {
+	var e revocation.Entry
+	if keep > 0 {
+		e.Expires = v.now().Add(keep)
+	}
+	v.table.Put(revocation.Short(id), e)
 }
 
 // burn revokes one token at once here and, through the store, everywhere. The
 // store may be away: the burn is then kept and written when it is back.
 func (v *revocations) burn(ctx context.Context, t *token.Token, keep time.Duration) error {
 	id := t.Identity()
-	var expires int64
-	if keep > 0 {
-		expires = v.now().Add(keep).UnixNano()
-	}
 	v.mu.Lock()
-	v.entries[short(id)] = revocationEntry{expires: expires}
-	v.count()
+	v.enter(id, keep)
+	if len(v.unsaved) < maxUnsaved {
+		v.unsaved[id] = burn{keep: keep}
+	}
 	v.mu.Unlock()
 	// Whoever sent the token may be gone by now; that must not save it.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), storeTimeout)
 	defer cancel()
 	err := revocation.PutIdentity(ctx, v.store, id, v.now(), keep)
-	if err != nil {
-		v.mu.Lock()
-		if len(v.unsaved) < maxUnsaved {
-			v.unsaved[id] = keep
-		}
-		v.mu.Unlock()
-	}
+	v.settle(id, keep, err == nil)
 	return err
+}
+
+// settle notes whether the store has taken a burn. One that it took is entered
+// again, because a pass that began before may not show it.
+func (v *revocations) settle(id [32]byte, keep time.Duration, taken bool) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	switch _, ok := v.unsaved[id]; {
+	case taken:
+		v.enter(id, keep)
+		delete(v.unsaved, id)
+	case ok:
+		v.unsaved[id] = burn{keep: keep, failed: true}
+	}
 }
 
 // sweep forgets what has expired and writes what could not be written.
 func (v *revocations) sweep(ctx context.Context) {
-	now := v.now().UnixNano()
+	v.table.Sweep(v.now())
 	v.mu.Lock()
-	for id, e := range v.entries {
-		if e.expires != 0 && e.expires < now {
-			delete(v.entries, id)
-		}
-	}
-	v.count()
 	pending := maps.Clone(v.unsaved)
 	v.mu.Unlock()
-	for k, keep := range pending {
-		if !v.save(ctx, k, keep) {
+	for id, b := range pending {
+		if !b.failed {
+			continue
+		}
+		if !v.save(ctx, id, b.keep) {
 			return
 		}
-		v.mu.Lock()
-		delete(v.unsaved, k)
-		v.mu.Unlock()
+		v.settle(id, b.keep, true)
 	}
 }
 
@@ -231,7 +264,7 @@ func checkRevoked(x *exchange) *refusal {
 	if x.guard.revocations.stale(x.policy.staleness) {
 		return x.challenged(&refusal{
 			rule: RuleRevoked, kind: kindUnavailable, retryAfter: 5 * time.Second,
-			reason: "the store has not been heard of for " + x.policy.staleness.String(),
+			reason: x.guard.revocations.staleness(x.policy.staleness),
 		})
 	}
 	if reason := x.guard.revocations.revoked(&x.facts.ids, x.issuedAt()); reason != "" {

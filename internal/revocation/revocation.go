@@ -3,12 +3,14 @@
 package revocation
 
 import (
+	"bytes"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strconv"
 	"strings"
 	"time"
 
@@ -61,19 +63,34 @@ func Key(kind Kind, sum [32]byte) string {
 	return Prefix + string(kind) + "/" + hex.EncodeToString(sum[:])
 }
 
-// ParseKey takes a key apart.
+// ParseKey takes a key apart. It does not allocate.
 func ParseKey(k string) (kind Kind, sum [32]byte, ok bool) {
-	name, hash, ok := strings.Cut(strings.TrimPrefix(k, Prefix), "/")
-	raw, err := hex.DecodeString(hash)
-	if !ok || err != nil || len(raw) != len(sum) {
+	name, digits, ok := strings.Cut(strings.TrimPrefix(k, Prefix), "/")
+	var hash [2 * len(sum)]byte
+	if !ok || len(digits) != len(hash) {
 		return "", sum, false
 	}
-	return Kind(name), [32]byte(raw), true
+	copy(hash[:], digits)
+	if _, err := hex.Decode(sum[:], hash[:]); err != nil {
+		return "", [32]byte{}, false
+	}
+	return Kind(name), sum, true
 }
 
 // Before reads a stored value: tokens issued before it, in Unix nanoseconds,
 // are revoked. Zero, also of a value that cannot be read: all of them.
 func Before(value []byte) int64 {
+	if string(value) == "{}" {
+		return 0
+	}
+	// What put writes is read by hand, a million of them at a start.
+	if digits, ok := bytes.CutPrefix(value, []byte(`{"before":`)); ok {
+		if digits, ok = bytes.CutSuffix(digits, []byte("}")); ok && len(digits) > 0 && digits[0] >= '1' && digits[0] <= '9' {
+			if n, err := strconv.ParseInt(string(digits), 10, 64); err == nil {
+				return n
+			}
+		}
+	}
 	var r record
 	if err := json.Unmarshal(value, &r); err != nil {
 		return 0

@@ -1,7 +1,9 @@
 package revocation_test
 
 import (
+	"encoding/json"
 	"errors"
+	"strings"
 	"testing"
 	"time"
 
@@ -118,5 +120,54 @@ func TestUnreadableRevokesAll(t *testing.T) {
 		if got := revocation.Before([]byte(value)); got != 0 {
 			t.Errorf("got %d for %q, want 0: whatever the time of issue", got, value)
 		}
+	}
+}
+
+// FuzzBefore compares the reader with encoding/json, which it must never fall
+// short of.
+func FuzzBefore(f *testing.F) {
+	for _, seed := range []string{
+		"{}", `{"before":12}`, `{"before":012}`, `{"before":-1}`, `{"before":+1}`, `{"before":1e3}`, `{"before":12,"before":13}`,
+		`{"before":9223372036854775808}`, `{"before":1_0}`, `{"before": 12 }`, `{"BEFORE":12}`, `{"before":}`, `{"before":12}}`, "",
+	} {
+		f.Add([]byte(seed))
+	}
+	f.Fuzz(func(t *testing.T, value []byte) {
+		var want struct {
+			Before int64 `json:"before"`
+		}
+		if err := json.Unmarshal(value, &want); err != nil {
+			want.Before = 0
+		}
+		if got := revocation.Before(value); got != want.Before {
+			t.Errorf("got %d of %q, want %d", got, value, want.Before)
+		}
+	})
+}
+
+func FuzzParseKey(f *testing.F) {
+	f.Add(revocation.Key(revocation.JTI, revocation.Hash(revocation.JTI, "a")))
+	f.Add("revoked/jti/00")
+	f.Add("jti/" + strings.Repeat("zz", 32))
+	f.Fuzz(func(t *testing.T, key string) {
+		kind, sum, ok := revocation.ParseKey(key)
+		if !ok {
+			return
+		}
+		if again, same, _ := revocation.ParseKey(revocation.Key(kind, sum)); again != kind || same != sum {
+			t.Errorf("got %q %x of %q, want %q %x as before", again, same, key, kind, sum)
+		}
+	})
+}
+
+func TestReadingDoesNotAllocate(t *testing.T) {
+	key := revocation.Key(revocation.SID, revocation.Hash(revocation.SID, "a"))
+	value := []byte(`{"before":1795260000000000001}`)
+	if n := testing.AllocsPerRun(100, func() {
+		if _, _, ok := revocation.ParseKey(key); !ok || revocation.Before(value) == 0 {
+			t.Error("unreadable")
+		}
+	}); n != 0 {
+		t.Errorf("got %v allocations, want none", n)
 	}
 }

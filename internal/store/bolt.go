@@ -256,7 +256,7 @@ func (b *Bolt) Watch(ctx context.Context, prefix string, changed func(Record), s
 		return err
 	}
 	alive := func() error { return b.view(ctx, func(*bolt.Tx) error { return nil }) }
-	return b.hub.watch(ctx, b, newMirror(b.now, changed), prefix, b.done, alive, synced)
+	return b.hub.watch(ctx, b, newMirror(changed), prefix, b.done, alive, synced)
 }
 
 // Close implements Store. A commit that has begun is ended first.

@@ -120,8 +120,8 @@ func (h *hub) watch(ctx context.Context, s Store, m *mirror, prefix string,
 func (w *watcher) catchUp(ctx context.Context, s Store, m *mirror) error {
 	keys, all := w.take()
 	if all {
-		return m.sync(func(yield func(Record) bool) error {
-			return s.List(ctx, w.prefix, yield)
+		return m.sync(func(yield func(Record)) error {
+			return s.List(ctx, w.prefix, func(r Record) bool { yield(r); return true })
 		}, false)
 	}
 	for key := range keys {

@@ -184,7 +184,7 @@ func (m *Memory) Watch(ctx context.Context, prefix string, changed func(Record),
 		return err
 	}
 	alive := func() error { return m.check(ctx) }
-	return m.hub.watch(ctx, m, newMirror(m.now, changed), prefix, m.done, alive, synced)
+	return m.hub.watch(ctx, m, newMirror(changed), prefix, m.done, alive, synced)
 }
 
 // Ping implements Store.

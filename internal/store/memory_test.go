@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"testing"
 	"time"
 
@@ -64,18 +65,23 @@ func TestWatchOverflow(t *testing.T) {
 	for i := range n {
 		add(i, time.Time{})
 	}
-	known := make(map[string]bool)
+	known, told := make(map[string]bool), make(map[string]bool)
 	stuck, release, done := make(chan struct{}), make(chan struct{}), make(chan struct{})
 	synced := 0
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan error, 1)
 	go func() {
 		ended <- s.Watch(ctx, "k:", func(r store.Record) {
-			known[r.Key] = !r.Deleted
-			if r.Deleted {
+			switch {
+			case r.Pass:
+				clear(told)
+			case r.Deleted:
 				delete(known, r.Key)
+			default:
+				known[r.Key], told[r.Key] = true, true
 			}
 		}, func() {
+			maps.DeleteFunc(known, func(key string, _ bool) bool { return !told[key] })
 			if synced++; synced == 1 {
 				close(stuck)
 				<-release

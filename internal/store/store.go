@@ -42,6 +42,12 @@ type Record struct {
 	// Deleted marks, in Watch only, a record that has gone by Replace. Expiry
 	// is not reported: the watcher knows the time as well as the store.
 	Deleted bool
+	// Pass marks, in Watch only, the beginning of a pass over all that is live,
+	// and stands for no record: Key is empty. If Deleted is set too, whatever
+	// the watcher knew and is not told again by the next synced has gone, or
+	// expired. If not, the store has lost its state, and what is missing from
+	// the pass may have gone by accident. A pass that fails is begun again.
+	Pass bool
 }
 
 // Store is the contract. All methods may be called at once from many
@@ -71,10 +77,12 @@ type Store interface {
 	// new state. yield may call the store.
 	List(ctx context.Context, prefix string, yield func(Record) bool) error
 
-	// Watch calls changed with every live record under prefix, then synced
-	// once, and from then on changed for each change by any instance, within
-	// one second; of several changes to one record in that time it may report
-	// only the last. It calls synced again whenever it has made sure that
+	// Watch calls changed with a mark of a pass (see Record), with every live
+	// record under prefix in any order, then synced once, and from then on
+	// changed for each change by any instance, within one second; of several
+	// changes to one record in that time it may report only the last. Records
+	// may be told more than once, and deletions of what was never told. After
+	// a gap it makes another pass. It calls synced again whenever it has made sure that
 	// nothing is missing (at least once a second while the store answers), so
 	// that a caller can tell how old its copy is. It returns only when ctx
 	// ends, or with ErrClosed when the store is closed; lost connections are

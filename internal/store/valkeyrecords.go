@@ -13,8 +13,12 @@ import (
 // maxListed bounds the keys that one List sorts in memory.
 const maxListed = 1 << 22
 
-// fetch is how many values are read in one exchange.
-const fetch = 64
+// fetch is how many values are read in one exchange, and fetchMany where it is
+// all that there are: fewer exchanges, and others wait for each a moment longer.
+const (
+	fetch     = 64
+	fetchMany = 512
+)
 
 // Get implements Store. It is the server that says whether a record has expired.
 func (v *Valkey) Get(ctx context.Context, key string) (Record, error) {
@@ -91,8 +95,43 @@ func (v *Valkey) List(ctx context.Context, prefix string, yield func(Record) boo
 
 // keys returns the keys under prefix in order. A scan may show a key twice.
 func (v *Valkey) keys(ctx context.Context, prefix string) ([]string, error) {
-	pattern := recordPrefix + escapeGlob(prefix) + "*"
 	var keys []string
+	err := v.scan(ctx, prefix, func(page []string) error {
+		if keys = append(keys, page...); len(keys) > maxListed {
+			return fmt.Errorf("more than %d records begin with %q; list a longer prefix", maxListed, prefix)
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	slices.Sort(keys)
+	return slices.Compact(keys), nil
+}
+
+// each calls yield with every live record under prefix, in no order and some
+// perhaps twice. It holds one page of them, however many there are.
+func (v *Valkey) each(ctx context.Context, prefix string, yield func(Record)) error {
+	return v.scan(ctx, prefix, func(page []string) error {
+		for chunk := range slices.Chunk(page, fetchMany) {
+			records, err := v.fetch(ctx, chunk)
+			if err != nil {
+				return err
+			}
+			for _, r := range records {
+				if !r.Deleted {
+					yield(r)
+				}
+			}
+		}
+		return nil
+	})
+}
+
+// scan calls page with the keys under prefix, some at a time, in no order and
+// some perhaps twice.
+func (v *Valkey) scan(ctx context.Context, prefix string, page func(keys []string) error) error {
+	pattern := recordPrefix + escapeGlob(prefix) + "*"
 	for cursor, more := uint64(0), true; more; more = cursor != 0 {
 		var found valkey.ScanEntry
 		err := v.ask(ctx, func(ctx context.Context, c valkey.Client) (err error) {
@@ -100,18 +139,17 @@ func (v *Valkey) keys(ctx context.Context, prefix string) ([]string, error) {
 			return err
 		})
 		if err != nil {
-			return nil, err
+			return err
 		}
-		for _, name := range found.Elements {
-			keys = append(keys, strings.TrimPrefix(name, recordPrefix))
+		for i, name := range found.Elements {
+			found.Elements[i] = strings.TrimPrefix(name, recordPrefix)
 		}
-		if len(keys) > maxListed {
-			return nil, fmt.Errorf("more than %d records begin with %q; list a longer prefix", maxListed, prefix)
+		if err := page(found.Elements); err != nil {
+			return err
 		}
 		cursor = found.Cursor
 	}
-	slices.Sort(keys)
-	return slices.Compact(keys), nil
+	return nil
 }
 
 // fetch reads records; those that are not there are marked Deleted.

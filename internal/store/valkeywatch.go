@@ -33,7 +33,7 @@ func (v *Valkey) Watch(ctx context.Context, prefix string, changed func(Record),
 	}()
 	tick := time.NewTicker(pulse)
 	defer tick.Stop()
-	f := follower{v: v, prefix: prefix, mirror: newMirror(v.now, changed)}
+	f := follower{v: v, prefix: prefix, mirror: newMirror(changed)}
 	for {
 		if f.catchUp(ctx) == nil {
 			synced()
@@ -176,8 +176,9 @@ func (f *follower) readAll(ctx context.Context) error {
 		epoch, _, _ = strings.Cut(at, "-")
 	}
 	lost := f.epoch != "" && (at == "" || epoch != f.epoch)
-	err = f.mirror.sync(func(yield func(Record) bool) error {
-		return f.v.List(ctx, f.prefix, yield)
+	f.at = "" // until all is read, nothing can be followed
+	err = f.mirror.sync(func(yield func(Record)) error {
+		return f.v.each(ctx, f.prefix, yield)
 	}, lost)
 	if err != nil {
 		return err

@@ -23,6 +23,8 @@ const soon = 3 * time.Second
 type Copy struct {
 	mu      sync.Mutex
 	records map[string]string
+	told    map[string]bool // in a pass that deletes what is not; nil: none is under way
+	passes  int
 	deleted int
 	synced  int
 	first   map[string]string // at the first synced
@@ -67,16 +69,40 @@ func (c *Copy) enter() func() {
 
 func (c *Copy) change(r store.Record) {
 	defer c.enter()()
-	if r.Deleted {
-		c.deleted++
-		delete(c.records, r.Key)
-		return
+	switch {
+	case r.Pass:
+		c.passes++
+		c.told = nil
+		if r.Deleted {
+			c.told = make(map[string]bool)
+		}
+	case r.Deleted:
+		c.forget(r.Key)
+	default:
+		c.records[r.Key] = string(r.Value)
+		if c.told != nil {
+			c.told[r.Key] = true
+		}
 	}
-	c.records[r.Key] = string(r.Value)
+}
+
+func (c *Copy) forget(key string) {
+	if _, ok := c.records[key]; ok {
+		c.deleted++
+		delete(c.records, key)
+	}
 }
 
 func (c *Copy) sync() {
 	defer c.enter()()
+	if c.told != nil {
+		for key := range c.records {
+			if !c.told[key] {
+				c.forget(key)
+			}
+		}
+		c.told = nil
+	}
 	if c.synced == 0 {
 		c.first = maps.Clone(c.records)
 	}
@@ -95,6 +121,13 @@ func (c *Copy) Synced() int {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.synced
+}
+
+// Passes returns how often everything was told.
+func (c *Copy) Passes() int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.passes
 }
 
 // Deleted returns how many deletions were reported.
