@@ -32,6 +32,7 @@ var floors = map[string][]string{
 	"scan/checks":              {"scan", "internal/redact", "internal/token", "internal/attack", "internal/catalog", "internal/tlsprobe"},
 	"scan/report":              {"scan", "internal/redact", "internal/catalog"},
 	"internal/lab":             {"internal/redact", "internal/token"},
+	"internal/extauthz":        {"guard"},
 	"internal/admin":           {"guard", "internal/redact", "internal/serve"},
 	"internal/config":          {"guard", "internal/redact", "internal/token", "internal/keyset", "internal/serve", "internal/store"},
 	"cmd/wiretight":            {"*"},

@@ -39,7 +39,7 @@ func (x *exchange) record(failed any) {
 	if !log.Enabled(ctx, level) {
 		return
 	}
-	attrs := make([]slog.Attr, 0, 12)
+	attrs := make([]slog.Attr, 0, 13)
 	attrs = append(attrs,
 		slog.String("request_id", x.id),
 		slog.String("peer", x.client.String()),
@@ -55,6 +55,9 @@ func (x *exchange) record(failed any) {
 	}
 	if reason != "" {
 		attrs = append(attrs, slog.String("reason", reason))
+	}
+	if x.asked != nil {
+		attrs = append(attrs, slog.String("asked_by", x.asked.Asker.String()))
 	}
 	if x.verified {
 		attrs = append(attrs, slog.String("subject", fmt.Sprintf("%016x", x.facts.ids.sub)))

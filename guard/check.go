@@ -318,6 +318,9 @@ func loopback(host string) bool {
 }
 
 func (c *checker) upstreams() {
+	if len(c.cfg.TrustedPeers) > 0 && len(c.cfg.Upstreams) == 0 && c.cfg.Tokens.Forward == ForwardInternal {
+		c.add("tokens.forward", "internal tokens are for an upstream, and none is configured", "name the upstream and its audience, or write token, claims or none")
+	}
 	names := map[string]bool{}
 	for i := range c.cfg.Upstreams {
 		u := &c.cfg.Upstreams[i]

@@ -27,6 +27,8 @@ type Config struct {
 	// TrustedProxies are the peers whose Forwarded and X-Forwarded-* are
 	// believed. Empty: none.
 	TrustedProxies []netip.Prefix
+	// TrustedPeers are the proxies that may ask Authorize. Empty: none.
+	TrustedPeers []netip.Prefix
 	// AcceptRisk names, by the ids of the scanner's checks, the weaknesses
 	// that this configuration opens on purpose.
 	AcceptRisk []string

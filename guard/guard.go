@@ -227,6 +227,8 @@ type exchange struct {
 	peer   netip.Addr // other end of the connection
 	client netip.Addr // peer, or what a trusted proxy says of it
 
+	asked       *Question // set when another proxy carries the request
+	removed     []string  // the client's headers that the asking proxy must not pass on
 	path        canonical
 	route       *route
 	local       http.Handler // set when the guard answers this path itself
@@ -384,6 +386,9 @@ func checkPath(x *exchange) *refusal {
 	x.path = c
 	if reason != "" {
 		return &refusal{rule: RulePath, kind: kindInvalidRequest, reason: reason}
+	}
+	if x.asked != nil && !c.sameTarget(target) {
+		return &refusal{rule: RulePath, kind: kindInvalidRequest, reason: "path is not in canonical form, and the proxy would forward it as it is"}
 	}
 	if len(x.policy.local.exact)+len(x.policy.local.tree) > 0 {
 		if l := x.policy.local.find(c.decoded); l != nil {

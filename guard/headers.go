@@ -136,9 +136,11 @@ func checkHeaders(x *exchange) *refusal {
 			no = either(no, x.checkLength(values))
 		case framingAlias(name):
 			no = &refusal{rule: RuleHeaders, kind: kindInvalidRequest, reason: "header " + quoted(name) + " can be mistaken for another that frames or authenticates the message"}
+			x.dropped(name)
 			delete(h, name)
 		case spoofableName(name):
 			x.keepForwarded(name, values)
+			x.dropped(name)
 			delete(h, name)
 		}
 	}

@@ -19,6 +19,7 @@ type policy struct {
 	observe       map[Rule]bool
 	hosts         hostSet
 	trusted       []netip.Prefix
+	askers        []netip.Prefix // who may ask Authorize
 	risks         []string
 	burn          bool
 	redirectPort  string // with its colon; empty for 443
@@ -57,6 +58,7 @@ func newPolicy(cfg Config, generation uint32) (*policy, error) {
 		observe:      map[Rule]bool{},
 		hosts:        newHostSet(cfg.Hosts),
 		trusted:      append([]netip.Prefix(nil), cfg.TrustedProxies...),
+		askers:       append([]netip.Prefix(nil), cfg.TrustedPeers...),
 		risks:        append([]string{}, cfg.AcceptRisk...),
 		burn:         cfg.PlaintextToken != Refuse,
 		hsts:         cfg.HSTS.header(),

@@ -54,6 +54,7 @@ var (
 	kindScope            = &refusalKind{name: "insufficient-scope", status: 403, detail: "Insufficient scope", bearer: true, error: "insufficient_scope"}
 	kindCrossSite        = &refusalKind{name: "cross-site-request", status: 403, detail: "Cross-site request"}
 	kindPreflight        = &refusalKind{name: "origin-not-allowed", status: 403, detail: "Origin not allowed"}
+	kindAsker            = &refusalKind{name: "proxy-not-trusted", status: 403, detail: "Proxy not trusted"}
 	kindNotFound         = &refusalKind{name: "not-found", status: 404, detail: "Not found"}
 	kindMethod           = &refusalKind{name: "method-not-allowed", status: 405, detail: "Method not allowed"}
 	kindTooLarge         = &refusalKind{name: "content-too-large", status: 413, detail: "Content too large", close: true}

@@ -87,7 +87,7 @@ func (r *route) allows(method string) bool {
 // whether "get" is GET. CONNECT and TRACE have no use behind a proxy and echo
 // what they are sent.
 func validMethod(m string) bool {
-	if m == "" || len(m) > 32 || m == http.MethodConnect || m == http.MethodTrace {
+	if m == "" || len(m) > maxMethod || m == http.MethodConnect || m == http.MethodTrace {
 		return false
 	}
 	for i := range len(m) {
@@ -97,3 +97,6 @@ func validMethod(m string) bool {
 	}
 	return true
 }
+
+// maxMethod is the longest name of a method.
+const maxMethod = 32

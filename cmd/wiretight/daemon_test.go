@@ -316,7 +316,7 @@ func TestStartIsRefused(t *testing.T) {
 			b.config("")
 			b.write("other.db", []byte(strings.Repeat("no database", 1000)))
 		}, []string{"-c", "wiretight.yaml", "--store", "bolt://other.db"}, exitFailed, []string{"other.db"}},
-		{"authorizer", func(b *bed) { b.config("authorizer: {http: \"127.0.0.1:0\", trusted_peers: [127.0.0.0/8]}") }, []string{"-c", "wiretight.yaml"}, exitFailed, []string{"wiretight.yaml:", "no external authorizer"}},
+		{"authorizer over gRPC", func(b *bed) { b.config("authorizer: {grpc: \"127.0.0.1:0\", trusted_peers: [127.0.0.0/8]}") }, []string{"-c", "wiretight.yaml"}, exitFailed, []string{"wiretight.yaml:", "no proxy over gRPC"}},
 		{"wrong flag", nil, []string{"--nosuch"}, exitUsage, []string{"unknown flag: --nosuch", "wiretight guard --help"}},
 	} {
 		t.Run(tc.name, func(t *testing.T) {

@@ -178,9 +178,9 @@ type daemon struct {
 }
 
 func (d *daemon) start(ctx context.Context) error {
-	if d.cfg.Authorizer.HTTP != "" || d.cfg.Authorizer.GRPC != "" {
+	if d.cfg.Authorizer.GRPC != "" {
 		// A listener that somebody relies on must not be missing in silence.
-		return fmt.Errorf("%v: this build has no external authorizer; remove authorizer, and let the guard proxy", d.cfg.Locate("authorizer"))
+		return fmt.Errorf("%v: this build answers no proxy over gRPC; remove authorizer.grpc", d.cfg.Locate("authorizer.grpc"))
 	}
 	var err error
 	if d.store, err = store.Open(ctx, d.cfg.Store, time.Now); err != nil {
@@ -221,6 +221,7 @@ func (d *daemon) listen(ctx context.Context) error {
 		h := admin.Handler(d.guard, d.registry, d.certs.NotAfter, d.draining.Load)
 		listeners = append(listeners, serve.Listener{Name: "admin", Addr: d.cfg.Admin, Handler: h, Last: true})
 	}
+	listeners = append(listeners, d.authorizers()...)
 	socket, err := d.controlSocket(ctx)
 	if err != nil {
 		return err
@@ -336,7 +337,7 @@ func (d *daemon) announce() {
 // addresses lists where every listener accepts, with the ports that the system
 // chose.
 func (d *daemon) addresses() (attrs []any) {
-	for _, name := range []string{"https", "plaintext", "admin"} {
+	for _, name := range []string{"https", "plaintext", "admin", authorizerHTTP, authorizerGRPC} {
 		if addr := d.server.Addr(name); addr != nil {
 			attrs = append(attrs, slog.String(name, addr.String()))
 		}

@@ -73,6 +73,8 @@ func unchangeable(old, cfg *config.Config) (keys []string) {
 		{"listen", old.Listen, cfg.Listen},
 		{"plaintext", old.Plaintext, cfg.Plaintext},
 		{"admin", old.Admin, cfg.Admin},
+		{"authorizer.http", old.Authorizer.HTTP, cfg.Authorizer.HTTP},
+		{"authorizer.grpc", old.Authorizer.GRPC, cfg.Authorizer.GRPC},
 		{"tokens.cache", old.Guard.Tokens.Cache, cfg.Guard.Tokens.Cache},
 		{"rate_limit.auth_failures", old.Guard.RateLimit.AuthFailures, cfg.Guard.RateLimit.AuthFailures},
 		{"store", old.Store, cfg.Store},

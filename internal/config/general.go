@@ -39,6 +39,7 @@ func (b *builder) authorizer() {
 		return
 	}
 	b.out.Authorizer.TrustedPeers = b.networks("authorizer.trusted_peers", a.TrustedPeers)
+	b.out.Guard.TrustedPeers = b.out.Authorizer.TrustedPeers
 	if a.HTTP == "" && a.GRPC == "" && !b.badUnder("authorizer") {
 		b.wrong("authorizer", "the authorizer has no address", "write http: ADDR or grpc: ADDR")
 	}
