@@ -13,6 +13,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/wiretight/wiretight/internal/origin"
 )
 
 // Handler protects the configured upstreams.
@@ -30,10 +32,11 @@ func (x *exchange) relay() {
 		return
 	}
 	out := x.outgoing()
-	// What goes directly is cut at its connection and needs no context.
-	direct := x.route.upstream.transport.direct != nil && takenDirectly(out)
+	// What goes directly is cut at its connection and needs no context, unless
+	// the server may still turn out to want another way.
+	direct := x.route.upstream.transport.takesDirectly(out)
 	ctx, cancel := x.r.Context(), context.CancelFunc(func() {})
-	if !direct {
+	if !direct || x.route.upstream.scheme == "https" {
 		ctx, cancel = context.WithCancel(ctx)
 	}
 	defer cancel()
@@ -152,14 +155,20 @@ func (x *exchange) roundTrip(ctx context.Context, out *http.Request, direct bool
 	t := x.route.upstream.transport
 	start := time.Now()
 	defer func() { x.upstreamTook = time.Since(start) }()
-	switch {
-	case t.h2c != nil && isGRPC(out.Header):
+	if t.h2c != nil && isGRPC(out.Header) {
 		return t.h2c.RoundTrip(out.WithContext(ctx))
-	case direct:
-		if out.Header["User-Agent"][0] == "" {
+	}
+	if direct {
+		agent := out.Header["User-Agent"]
+		if agent[0] == "" {
 			delete(out.Header, "User-Agent")
 		}
-		return t.direct.Do(ctx, out, x.answer.severable, x.informed)
+		res, err := t.direct.Do(ctx, out, x.answer.severable, x.informed)
+		if !errors.Is(err, origin.ErrHTTP2) {
+			return res, err
+		}
+		t.other.Store(true)
+		out.Header["User-Agent"] = agent
 	}
 	hints := &hints{x: x}
 	defer hints.end()

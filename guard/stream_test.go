@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -263,22 +264,34 @@ func TestIdleStreamsAreCut(t *testing.T) {
 }
 
 // TestStalledUploadIsCut is a client that stops in the middle of its body. The
-// upstream waits for it, and so does nobody for ever.
+// upstream waits for it, if it has heard of it, and so does nobody for ever.
 func TestStalledUploadIsCut(t *testing.T) {
 	t.Parallel()
-	f := newFixture(t, func(c *guard.Config) { c.Limits.IdleStream = time.Minute })
-	begun := make(chan struct{})
-	f.upstream.streams(func(w http.ResponseWriter, r *http.Request) {
-		_, _ = r.Body.Read(make([]byte, 10))
-		close(begun)
-		_, _ = io.Copy(io.Discard, r.Body)
-	})
-	_, in := f.dialRaw("POST /x HTTP/1.1\r\nHost: " + testHost + "\r\nAuthorization: " + f.bearer() + "\r\nContent-Length: 1000\r\n\r\npart")
-	waitFor(t, "the upload", begun)
-	f.clock.advance(2 * time.Minute)
-	res, err := http.ReadResponse(in, nil)
-	if err != nil || res.StatusCode != 504 || !res.Close {
-		t.Errorf("got %v, %v; want 504 and the connection's end", res, err)
+	for _, length := range []int{1000, 100_000} {
+		t.Run(fmt.Sprint(length), func(t *testing.T) {
+			t.Parallel()
+			f := newFixture(t, func(c *guard.Config) { c.Limits.IdleStream = time.Minute })
+			var begun atomic.Bool
+			f.upstream.streams(func(_ http.ResponseWriter, r *http.Request) {
+				begun.Store(true)
+				_, _ = io.Copy(io.Discard, r.Body)
+			})
+			_, in := f.dialRaw(fmt.Sprintf("POST /x HTTP/1.1\r\nHost: %s\r\nAuthorization: %s\r\nContent-Length: %d\r\n\r\npart", testHost, f.bearer(), length))
+			if length > 16<<10 {
+				eventually(t, "the upload", begun.Load)
+			}
+			f.clock.advance(2 * time.Minute) // the token is good for five
+			// If the guard has not seen it before, it does by now.
+			again := time.AfterFunc(time.Second, func() { f.clock.advance(2 * time.Minute) })
+			defer again.Stop()
+			res, err := http.ReadResponse(in, nil)
+			if err != nil || res.StatusCode != 504 || !res.Close {
+				t.Errorf("got %v, %v; want 504 and the connection's end", res, err)
+			}
+			if small := length <= 16<<10; small && begun.Load() {
+				t.Error("the upstream has heard of half an upload")
+			}
+		})
 	}
 }
 

@@ -9,6 +9,7 @@ import (
 	"reflect"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/wiretight/wiretight/internal/origin"
@@ -27,9 +28,10 @@ type upstream struct {
 // transport holds the connections to one upstream. A reload that changes
 // nothing about the upstream keeps it.
 type transport struct {
-	direct *origin.Client  // HTTP/1.1 without TLS and without a request body
+	direct *origin.Client  // HTTP/1.1 with no request body or a small one
 	http   *http.Transport // everything else
 	h2c    *http.Transport // gRPC without TLS
+	other  atomic.Bool     // the server chose HTTP/2, so that nothing goes directly
 }
 
 const (
@@ -84,10 +86,17 @@ func newUpstream(c *Upstream, risks []string) (*upstream, error) {
 	switch u.scheme {
 	case "http":
 		u.transport.h2c = newTransport(clear)
-		u.transport.direct = origin.New(origin.Config{
-			Dial:          func(ctx context.Context) (net.Conn, error) { return dial(ctx, "tcp", hostPort(u.host)) },
+		fallthrough
+	case "https":
+		direct := origin.Config{
+			Dial:          func(ctx context.Context) (net.Conn, error) { return dial(ctx, "tcp", hostPort(u.scheme, u.host)) },
 			HeaderTimeout: timeout, IdleTimeout: idleUpstream, MaxIdle: maxIdle, MaxHeader: maxAnswer,
-		})
+		}
+		if u.scheme == "https" {
+			direct.TLS = upstreamTLS(c, risks)
+			direct.TLS.ServerName = target.Hostname()
+		}
+		u.transport.direct = origin.New(direct)
 	case "h2c":
 		u.scheme = "http"
 		u.transport.http = newTransport(clear)
@@ -95,12 +104,12 @@ func newUpstream(c *Upstream, risks []string) (*upstream, error) {
 	return u, nil
 }
 
-// hostPort adds the port that http stands for.
-func hostPort(host string) string {
+// hostPort adds the port that a scheme stands for.
+func hostPort(scheme, host string) string {
 	if _, _, err := net.SplitHostPort(host); err == nil {
 		return host
 	}
-	return net.JoinHostPort(strings.Trim(host, "[]"), "80")
+	return net.JoinHostPort(strings.Trim(host, "[]"), map[string]string{"http": "80", "https": "443"}[scheme])
 }
 
 func dialUnix(path string) func(context.Context, string, string) (net.Conn, error) {
@@ -180,7 +189,7 @@ var copyBuffers = sync.Pool{New: func() any { return new([copyBuffer]byte) }}
 
 const copyBuffer = 32 << 10
 
-// takenDirectly reports whether the lean client can carry a request.
-func takenDirectly(out *http.Request) bool {
-	return out.Body == nil && !isGRPC(out.Header) && origin.Takes(out)
+// takesDirectly reports whether the lean client can carry a request.
+func (t *transport) takesDirectly(out *http.Request) bool {
+	return t.direct != nil && !t.other.Load() && !isGRPC(out.Header) && origin.Takes(out)
 }

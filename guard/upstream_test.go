@@ -63,7 +63,7 @@ func selfSigned(t testing.TB, change func(*x509.Certificate)) (*tls.Certificate,
 }
 
 // secureUpstream is an upstream with TLS that says how it was asked.
-func secureUpstream(t testing.TB, cert *tls.Certificate, clients *x509.CertPool) string {
+func secureUpstream(t testing.TB, cert *tls.Certificate, clients *x509.CertPool, h2 bool) string {
 	t.Helper()
 	s := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		name := "nobody"
@@ -74,7 +74,7 @@ func secureUpstream(t testing.TB, cert *tls.Certificate, clients *x509.CertPool)
 		fmt.Fprintf(w, "%s from %s %s", r.Proto, name, body)
 	}))
 	s.Config.ErrorLog = log.New(io.Discard, "", 0)
-	s.EnableHTTP2 = true
+	s.EnableHTTP2 = h2
 	s.TLS = &tls.Config{Certificates: []tls.Certificate{*cert}}
 	if clients != nil {
 		s.TLS.ClientAuth, s.TLS.ClientCAs = tls.RequireAndVerifyClientCert, clients
@@ -91,8 +91,10 @@ func TestUpstreamTLS(t *testing.T) {
 	stale, stalePool := selfSigned(t, func(c *x509.Certificate) { c.NotAfter = time.Now().Add(-time.Minute) })
 	elsewhere, elsewherePool := selfSigned(t, func(c *x509.Certificate) { c.DNSNames, c.IPAddresses = []string{"other.test"}, nil })
 	client, clientPool := selfSigned(t, func(c *x509.Certificate) { c.Subject.CommonName = "guard" })
-	url := secureUpstream(t, cert, nil)
-	mutual := secureUpstream(t, cert, clientPool)
+	url := secureUpstream(t, cert, nil, true)
+	mutual := secureUpstream(t, cert, clientPool, true)
+	url11 := secureUpstream(t, cert, nil, false)
+	mutual11 := secureUpstream(t, cert, clientPool, false)
 	for _, c := range []struct {
 		name   string
 		up     guard.Upstream
@@ -104,11 +106,16 @@ func TestUpstreamTLS(t *testing.T) {
 		{"wrong CA", guard.Upstream{URL: url, CA: otherPool}, nil, "", "give its CA as upstreams.ca"},
 		{"the system's roots", guard.Upstream{URL: url}, nil, "", "give its CA as upstreams.ca"},
 		{"no root at all", guard.Upstream{URL: url, CA: x509.NewCertPool()}, nil, "", "give its CA as upstreams.ca"},
-		{"expired", guard.Upstream{URL: secureUpstream(t, stale, nil), CA: stalePool}, nil, "", "expired"},
-		{"another name", guard.Upstream{URL: secureUpstream(t, elsewhere, nil), CA: elsewherePool}, nil, "", "certificate"},
+		{"expired", guard.Upstream{URL: secureUpstream(t, stale, nil, true), CA: stalePool}, nil, "", "expired"},
+		{"another name", guard.Upstream{URL: secureUpstream(t, elsewhere, nil, false), CA: elsewherePool}, nil, "", "certificate"},
 		{"unverified", guard.Upstream{URL: url, Insecure: true}, []string{"tls.cert-untrusted"}, "HTTP/2.0 from nobody", ""},
 		{"the risk alone opens nothing", guard.Upstream{URL: url}, []string{"tls.cert-untrusted"}, "", "give its CA"},
 		{"client certificate", guard.Upstream{URL: mutual, CA: pool, Certificate: client}, nil, "HTTP/2.0 from guard", ""},
+		{"HTTP/1.1, own CA", guard.Upstream{URL: url11, CA: pool}, nil, "HTTP/1.1 from nobody", ""},
+		{"HTTP/1.1, wrong CA", guard.Upstream{URL: url11, CA: otherPool}, nil, "", "give its CA as upstreams.ca"},
+		{"HTTP/1.1, unverified", guard.Upstream{URL: url11, Insecure: true}, []string{"tls.cert-untrusted"}, "HTTP/1.1 from nobody", ""},
+		{"HTTP/1.1, client certificate", guard.Upstream{URL: mutual11, CA: pool, Certificate: client}, nil, "HTTP/1.1 from guard", ""},
+		{"HTTP/1.1, client certificate missing", guard.Upstream{URL: mutual11, CA: pool}, nil, "", "upstream app"},
 		{"client certificate of another", guard.Upstream{URL: mutual, CA: pool, Certificate: other}, nil, "", "upstream app"},
 		{"client certificate missing", guard.Upstream{URL: mutual, CA: pool}, nil, "", "upstream app"},
 	} {

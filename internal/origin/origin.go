@@ -3,13 +3,16 @@
 // two more goroutines a connection and hands every request between them, which
 // is most of what a proxy on it costs.
 //
-// It takes requests without a body that do not switch protocols, which are
-// nearly all that a proxy of an API carries; everything else is for Transport.
+// It takes requests with no body or a small one that do not switch protocols,
+// which are nearly all that a proxy of an API carries; everything else is for
+// Transport. Of answers it takes what RFC 9112 lets a server send and nothing
+// that only some would read in the same way.
 package origin
 
 import (
-	"bufio"
+	"bytes"
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -23,10 +26,11 @@ import (
 // concurrent use.
 type Client struct {
 	dial    func(context.Context) (net.Conn, error)
+	tls     *tls.Config
 	timeout time.Duration
 	idle    time.Duration
 	max     int
-	header  int64
+	header  int
 
 	mu     sync.Mutex
 	free   []*conn // the last one is the freshest
@@ -34,12 +38,15 @@ type Client struct {
 	closed bool
 }
 
-// Config describes a Client. Every field must be set.
+// Config describes a Client. Every field but TLS must be set.
 type Config struct {
 	// Dial opens a connection.
 	Dial func(context.Context) (net.Conn, error)
-	// HeaderTimeout bounds the wait for the header of an answer. The request
-	// itself fits into the connection's buffers.
+	// TLS is how the server is spoken to and verified, ServerName included.
+	// Nil: in plain text.
+	TLS *tls.Config
+	// HeaderTimeout bounds the wait for the header of an answer, from the time
+	// at which the request is sent. The wait may be a sixteenth longer.
 	HeaderTimeout time.Duration
 	// IdleTimeout is how long an unused connection is kept. It should be
 	// shorter than the server's own, or requests are lost to closing ones.
@@ -47,68 +54,70 @@ type Config struct {
 	// MaxIdle bounds the unused connections.
 	MaxIdle int
 	// MaxHeader bounds the bytes of an answer's header, 1xx answers included.
-	MaxHeader int64
+	MaxHeader int
 }
 
 // New makes a Client. It opens nothing.
 func New(c Config) *Client {
-	return &Client{dial: c.Dial, timeout: c.HeaderTimeout, idle: c.IdleTimeout, max: c.MaxIdle, header: c.MaxHeader}
-}
-
-// conn is one connection with its buffers.
-type conn struct {
-	net.Conn
-	limit   io.LimitedReader // between the socket and br, so that a header ends
-	br      *bufio.Reader
-	since   time.Time // when it became idle
-	used    bool
-	started bool // a byte of the current answer has come
-	socket  silence
-	cut     func()
-}
-
-// Read implements io.Reader for the buffer, and notes that the server answers.
-func (c *conn) read(p []byte) (int, error) {
-	n, err := c.Conn.Read(p)
-	if n > 0 {
-		c.started = true
+	out := &Client{dial: c.Dial, timeout: c.HeaderTimeout, idle: c.IdleTimeout, max: c.MaxIdle, header: c.MaxHeader}
+	if c.TLS != nil {
+		out.tls = c.TLS.Clone()
+		out.tls.NextProtos = []string{"h2", "http/1.1"}
 	}
-	return n, err
+	return out
 }
 
-type socket struct{ c *conn }
+// MaxBody is the longest body of a request, in bytes, that Do sends. It is read
+// before anything is sent, so that no client that stalls holds a connection,
+// and no early answer meets half a request.
+const MaxBody = 16 << 10
 
-func (s socket) Read(p []byte) (int, error) { return s.c.read(p) }
-
-// errHeaderTooLarge says that an answer's header does not end within bounds.
-var errHeaderTooLarge = errors.New("header of the answer is too large")
-
-// Takes reports whether r is a request that Do can send.
+// Takes reports whether r is a request that Do can send: with no body, or with
+// one of a known length up to MaxBody, and no wish for another protocol or for
+// leave to send.
 func Takes(r *http.Request) bool {
-	return r.ContentLength == 0 && len(r.TransferEncoding) == 0 && len(r.Header["Upgrade"]) == 0 && len(r.Header["Expect"]) == 0
+	return r.ContentLength >= 0 && r.ContentLength <= MaxBody && (r.ContentLength == 0 || r.Body != nil) &&
+		len(r.TransferEncoding) == 0 && len(r.Header["Upgrade"]) == 0 && len(r.Header["Expect"]) == 0
 }
+
+// ErrHTTP2 says that the server chose HTTP/2, which Do does not speak. Nothing
+// was sent, and the request can go another way as it is.
+var ErrHTTP2 = errors.New("server speaks HTTP/2")
 
 // Do sends r, whose URL gives path and query alone, and returns the answer.
 // The header of r is sent as it is, without hop-by-hop fields of Do's own
-// making. started, if not nil, is called with what ends the exchange early; it
-// stays good until the answer's body is closed. informed, if not nil, is called
-// with each 1xx answer that comes first, of which there may be five.
+// making; its body is read to the end, and not closed. started, if not nil, is
+// called with what ends the exchange early; it stays good until the answer's
+// body is closed. informed, if not nil, is called with each 1xx answer that
+// comes first, of which there may be five.
 //
-// A request on a connection that the server has closed meanwhile is sent again
-// on another if its method is safe to repeat and nothing of an answer came.
+// The answer's header and trailer are good until its body is closed, which the
+// caller must do once; the strings in them stay good.
+//
+// A request without a body on a connection that the server has closed meanwhile
+// is sent again on another if its method is safe to repeat and nothing of an
+// answer came. One with a body is sent once.
 func (c *Client) Do(ctx context.Context, r *http.Request, started func(cut func()), informed func(status int, h http.Header)) (*http.Response, error) {
+	out := buffers.Get().(*request)
+	defer out.free()
+	if err := out.write(r); err != nil {
+		return nil, err
+	}
 	for {
 		pc, err := c.get(ctx)
+		if errors.Is(err, ErrHTTP2) && r.ContentLength > 0 {
+			r.Body = io.NopCloser(bytes.NewReader(bytes.Clone(out.body())))
+		}
 		if err != nil {
 			return nil, err
 		}
 		reused := pc.used
-		res, err := c.exchange(pc, r, started, informed)
+		res, err := c.exchange(pc, r, out.bytes, started, informed)
 		if err == nil {
 			return res, nil
 		}
 		_ = pc.Close() // already broken
-		if !reused || pc.started || !repeatable(r.Method) || ctx.Err() != nil || isTimeout(err) {
+		if !reused || pc.started || r.ContentLength > 0 || !repeatable(r.Method) || ctx.Err() != nil || isTimeout(err) {
 			return nil, err
 		}
 	}
@@ -128,36 +137,52 @@ func repeatable(method string) bool {
 	return false
 }
 
-// exchange sends r on pc and reads the header of its answer.
-func (c *Client) exchange(pc *conn, r *http.Request, started func(cut func()), informed func(status int, h http.Header)) (*http.Response, error) {
+// exchange sends a request on pc and reads the header of its answer.
+func (c *Client) exchange(pc *conn, r *http.Request, request []byte, started func(cut func()), informed func(status int, h http.Header)) (*http.Response, error) {
 	pc.used, pc.started = true, false
 	if started != nil {
 		started(pc.cut)
 	}
-	if err := pc.SetReadDeadline(time.Now().Add(c.timeout)); err != nil {
+	if _, err := pc.Write(request); err != nil {
+		err = fmt.Errorf("send request: %w", err)
+		if r.ContentLength == 0 || isTimeout(err) {
+			return nil, err
+		}
+		// It may have been answered before it was read: the answer is here.
+		if res, early := c.receive(pc, r, informed); early == nil {
+			res.Close, res.Body.(*body).keep = true, false
+			return res, nil
+		}
 		return nil, err
 	}
-	if err := writeRequest(pc.Conn, r); err != nil {
-		return nil, fmt.Errorf("send request: %w", err)
-	}
-	pc.limit.N = c.header
+	return c.receive(pc, r, informed)
+}
+
+// receive reads the header of the answer to r, and of 1xx answers before it.
+func (c *Client) receive(pc *conn, r *http.Request, informed func(status int, h http.Header)) (*http.Response, error) {
+	left := c.header
 	for range maxInformational {
-		res, err := http.ReadResponse(pc.br, r)
+		block, err := pc.lines(left, true)
 		if err != nil {
-			if pc.limit.N <= 0 {
-				return nil, errHeaderTooLarge
-			}
+			return nil, fmt.Errorf("read answer: %w", unexpected(err, inLength))
+		}
+		left -= len(block)
+		if pc.header == nil {
+			pc.header = make(http.Header, 16)
+		}
+		clear(pc.header)
+		a := new(answer)
+		h, err := parseHead(string(block), r.Method, pc.header, a.values[:])
+		if err != nil {
 			return nil, fmt.Errorf("read answer: %w", err)
 		}
 		switch {
-		case res.StatusCode >= 200:
-			return c.answer(pc, res)
-		case res.StatusCode < 100:
-			return nil, fmt.Errorf("server answers with status %03d", res.StatusCode)
-		case res.StatusCode == http.StatusSwitchingProtocols:
+		case h.status >= 200:
+			return c.answer(pc, r, a, h)
+		case h.status == http.StatusSwitchingProtocols:
 			return nil, errors.New("server switched protocols without being asked")
 		case informed != nil:
-			informed(res.StatusCode, res.Header)
+			informed(h.status, pc.header.Clone())
 		}
 	}
 	return nil, errors.New("server sends 1xx answers without end")
@@ -165,62 +190,42 @@ func (c *Client) exchange(pc *conn, r *http.Request, started func(cut func()), i
 
 const maxInformational = 5
 
-// answer gives res a body that returns the connection when it is read.
-func (c *Client) answer(pc *conn, res *http.Response) (*http.Response, error) {
-	pc.limit.N = 1<<63 - 1
-	if res.Close || res.ProtoMajor != 1 || res.ProtoMinor == 0 || res.ContentLength < 0 && len(res.TransferEncoding) == 0 && res.Request.Method != http.MethodHead {
-		res.Close = true
+// chunked is the TransferEncoding of all answers that have one.
+var chunked = []string{"chunked"}
+
+// answer puts together what Do returns.
+func (c *Client) answer(pc *conn, r *http.Request, a *answer, h head) (*http.Response, error) {
+	a.Response = http.Response{
+		Status: h.reason, StatusCode: h.status, Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: h.minor,
+		Header: pc.header, ContentLength: h.length, Close: h.close, Request: r, Body: &a.reader,
 	}
-	if res.ContentLength < 0 || res.ContentLength > int64(pc.br.Buffered()) {
+	a.reader = body{client: c, conn: pc, res: &a.Response, keep: !h.close, left: h.length}
+	if h.minor == 0 {
+		a.Proto = "HTTP/1.0"
+	}
+	if h.chunked {
+		var err error
+		if a.Trailer, err = announced(pc.header); err != nil {
+			return nil, fmt.Errorf("read answer: %w", err)
+		}
+		a.TransferEncoding = chunked
+	}
+	switch b := &a.reader; {
+	case !h.body || h.length == 0:
+		b.state = bodyEnded
+	case h.chunked:
+		b.state, b.left = chunkSize, 0
+	case h.length < 0:
+		b.state = inClose
+	}
+	if a.reader.state != bodyEnded && (h.length < 0 || h.length > int64(pc.buffered())) {
 		// Bodies may take their time; whoever reads them looks after that.
-		if err := pc.SetReadDeadline(time.Time{}); err != nil {
+		if err := pc.patient(); err != nil {
 			return nil, err
 		}
 	}
-	res.Body = &body{ReadCloser: res.Body, client: c, conn: pc, keep: !res.Close}
-	return res, nil
+	return &a.Response, nil
 }
-
-// body is an answer's body. Read to its end, it gives its connection back.
-type body struct {
-	io.ReadCloser
-	client *Client
-	conn   *conn
-	keep   bool
-	ended  bool // the last byte was read
-	done   bool
-}
-
-// Read implements io.Reader.
-func (b *body) Read(p []byte) (int, error) {
-	n, err := b.ReadCloser.Read(p)
-	if err == io.EOF { //nolint:errorlint // io.EOF is never wrapped by http's bodies, and this runs for every answer
-		b.ended = true
-	}
-	return n, err
-}
-
-// Close gives the connection back if the body has ended, else closes it.
-func (b *body) Close() error {
-	if b.done {
-		return nil
-	}
-	b.done = true
-	if !b.ended && b.keep && b.conn.SetReadDeadline(longAgo) == nil {
-		// Close of http's body would read on without a bound; look whether
-		// the end is in the buffer already.
-		n, err := b.ReadCloser.Read(make([]byte, 1))
-		b.ended = n == 0 && err == io.EOF //nolint:errorlint // as in Read
-	}
-	if b.ended && b.keep && b.conn.br.Buffered() == 0 {
-		b.client.put(b.conn)
-		return nil
-	}
-	return b.conn.Close()
-}
-
-// longAgo as a deadline lets a read see what is buffered and nothing else.
-var longAgo = time.Unix(1, 0)
 
 // get takes the freshest idle connection that is still good, or opens one. Not
 // good is one that the server has closed, and one on which it has said
@@ -228,7 +233,7 @@ var longAgo = time.Unix(1, 0)
 // answer.
 func (c *Client) get(ctx context.Context) (*conn, error) {
 	for pc := c.takeFree(); pc != nil; pc = c.takeFree() {
-		if time.Since(pc.since) < c.idle && pc.SetReadDeadline(time.Time{}) == nil && pc.socket.silent() {
+		if time.Since(pc.since) < c.idle && pc.within(c.timeout) == nil && pc.quiet() {
 			return pc, nil
 		}
 		_ = pc.Close() // of no more use
@@ -238,72 +243,18 @@ func (c *Client) get(ctx context.Context) (*conn, error) {
 		return nil, err
 	}
 	pc := &conn{Conn: raw}
-	pc.socket.watch(raw)
-	pc.cut = func() { _ = pc.Close() }
-	pc.limit = io.LimitedReader{R: socket{pc}, N: c.header}
-	pc.br = bufio.NewReaderSize(&pc.limit, 4<<10)
+	if c.tls != nil {
+		err = pc.secure(ctx, c.tls)
+	} else {
+		pc.quiet = watch(raw).silent
+	}
+	if err == nil {
+		err = pc.within(c.timeout)
+	}
+	if err != nil {
+		_ = raw.Close() // of no use
+		return nil, err
+	}
+	pc.cut = func() { _ = raw.Close() } // tells whoever waits; TLS' own Close may wait itself
 	return pc, nil
-}
-
-func (c *Client) takeFree() *conn {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	n := len(c.free)
-	if n == 0 {
-		return nil
-	}
-	pc := c.free[n-1]
-	c.free[n-1] = nil
-	c.free = c.free[:n-1]
-	return pc
-}
-
-// put keeps pc for the next request.
-func (c *Client) put(pc *conn) {
-	pc.since = time.Now()
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.closed || len(c.free) >= c.max {
-		_ = pc.Close() // not needed any more
-		return
-	}
-	c.free = append(c.free, pc)
-	if c.sweep == nil {
-		c.sweep = time.AfterFunc(c.idle, c.expire)
-	}
-}
-
-// expire closes what was idle for too long.
-func (c *Client) expire() {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	now := time.Now()
-	n := 0
-	for n < len(c.free) && now.Sub(c.free[n].since) >= c.idle {
-		_ = c.free[n].Close() // not needed any more
-		n++
-	}
-	c.free = append(c.free[:0], c.free[n:]...)
-	clear(c.free[len(c.free):cap(c.free)])
-	if len(c.free) == 0 || c.closed {
-		c.sweep = nil
-		return
-	}
-	c.sweep.Reset(max(c.idle-now.Sub(c.free[0].since), 10*time.Millisecond))
-}
-
-// CloseIdle closes the connections that nobody uses, and those in use as soon
-// as they are given back.
-func (c *Client) CloseIdle() {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.closed = true
-	for _, pc := range c.free {
-		_ = pc.Close() // not needed any more
-	}
-	c.free = nil
-	if c.sweep != nil {
-		c.sweep.Stop()
-		c.sweep = nil
-	}
 }
