@@ -3,9 +3,12 @@ package guard_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"strconv"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -594,4 +597,131 @@ func TestBurnWithoutStore(t *testing.T) {
 			})
 		})
 	}
+}
+
+// gatedStore shows a watcher some revocations, and the others when it is let.
+type gatedStore struct {
+	store.Store
+	records []store.Record
+	early   int
+	gate    chan struct{}
+}
+
+func (s *gatedStore) Watch(ctx context.Context, _ string, changed func(store.Record), synced func()) error {
+	changed(store.Record{Pass: true, Deleted: true})
+	for i, r := range s.records {
+		if i == s.early {
+			select {
+			case <-s.gate:
+			case <-ctx.Done():
+				return ctx.Err()
+			}
+		}
+		changed(r)
+	}
+	tick := time.NewTicker(400 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		synced()
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-tick.C:
+		}
+	}
+}
+
+// TestNotReadyBeforeTheLast holds that a guard which knows all revocations but
+// one decides nothing and says why, and that the last one makes it ready.
+func TestNotReadyBeforeTheLast(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		memory := store.NewMemory(nil, 1000)
+		defer memory.Close()
+		const n = 20_000
+		gated := &gatedStore{Store: memory, early: n - 1, gate: make(chan struct{})}
+		for i := range n {
+			key := revocation.Key(revocation.JTI, revocation.Hash(revocation.JTI, strconv.Itoa(i)))
+			gated.records = append(gated.records, store.Record{Key: key, Value: []byte("{}"), Expires: time.Now().Add(time.Hour)})
+		}
+		o := newOffline(t, func(c *guard.Config) { c.Store = gated })
+		defer o.guard.Close()
+		good := o.token(map[string]any{"jti": "good"})
+		time.Sleep(10 * time.Second)
+		r := o.guard.Ready()
+		if want := "the revocations are being read, 19999 so far"; r.Ready || len(r.Reasons) != 1 || r.Reasons[0] != want {
+			t.Errorf("before the last: got %+v, want %q", r, want)
+		}
+		o.want("a good token, before the last", "/", good, 503)
+		o.want("a revoked token, before the last", "/", o.token(map[string]any{"jti": "7"}), 503)
+		o.want("public route", "/open", "", 200)
+		close(gated.gate)
+		time.Sleep(time.Second)
+		if r := o.guard.Ready(); !r.Ready {
+			t.Errorf("after the last: got %+v, want ready", r)
+		}
+		o.want("a good token", "/", good, 200)
+		for _, i := range []int{0, n / 2, n - 2, n - 1} {
+			o.want("a revoked token", "/", o.token(map[string]any{"jti": strconv.Itoa(i)}), 401)
+		}
+	})
+}
+
+// TestLongPassIsLogged holds that whoever waits for many revocations can see
+// how far they have come.
+func TestLongPassIsLogged(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		memory := store.NewMemory(nil, 1000)
+		defer memory.Close()
+		gated := &gatedStore{Store: memory, early: 4095, gate: make(chan struct{})}
+		for i := range 5000 {
+			key := revocation.Key(revocation.JTI, revocation.Hash(revocation.JTI, strconv.Itoa(i)))
+			gated.records = append(gated.records, store.Record{Key: key, Value: []byte("{}")})
+		}
+		o := newOffline(t, func(c *guard.Config) { c.Store = gated })
+		defer o.guard.Close()
+		time.Sleep(4 * time.Second)
+		close(gated.gate)
+		time.Sleep(time.Second)
+		for msg, read := range map[string]int{"reading revocations": 4096, "revocations are read": 5000} {
+			want := fmt.Sprintf(`"msg":%q,"read":%d,`, msg, read)
+			if got := strings.Count(o.log.String(), want); got != 1 {
+				t.Errorf("got %d records with %s, want one", got, want)
+			}
+		}
+	})
+}
+
+// TestBurnOutlivesAPass holds that a burn which the store has not taken yet is
+// not forgotten because a pass over the store does not show it.
+func TestBurnOutlivesAPass(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		memory := store.NewMemory(nil, 1000)
+		defer memory.Close()
+		frail := newFrailStore(memory, sound)
+		readOnly := &refusingStore{frail}
+		o := newOffline(t, func(c *guard.Config) { c.Store = readOnly })
+		defer o.guard.Close()
+		burnt, kept := o.token(nil), o.token(nil)
+		o.want("before", "/", burnt, 200)
+		o.inClear(burnt)
+		o.want("at once", "/", burnt, 401)
+		frail.set(failing) // the watcher is thrown out, and begins anew
+		time.Sleep(time.Second)
+		frail.set(sound)
+		for range 5 {
+			time.Sleep(time.Second)
+			o.want("after a pass", "/", burnt, 401)
+		}
+		o.want("another token", "/", kept, 200)
+	})
+}
+
+// refusingStore can be read and watched, but takes nothing.
+type refusingStore struct{ store.Store }
+
+func (s *refusingStore) Replace(context.Context, string, []byte, []byte, time.Time) error {
+	return errAway
 }
