@@ -2,16 +2,21 @@
 
 GO ?= go
 
-.PHONY: build test lint vuln bench fuzz generate clean
+.PHONY: build test lint vuln bench bench-check fuzz generate clean
 
 build:
 	$(GO) build -trimpath -ldflags '-s -w' -o bin/wiretight ./cmd/wiretight
+
+# Packages that only compute, a lot: the race detector would make them five times
+# as slow. What runs them side by side is tested with it.
+UNRACED = ./scan/checks
 
 # Installs what the tests need from Debian (as root; else says what to
 # install), then runs all of them.
 test:
 	./testdata/install-peers
-	$(GO) test -race -shuffle=on -timeout 20m $(TESTFLAGS) ./...
+	$(GO) test -race -shuffle=on -timeout 20m $(TESTFLAGS) $$($(GO) list ./... | grep -vxF "$$($(GO) list $(UNRACED))")
+	$(GO) test -shuffle=on -timeout 20m $(TESTFLAGS) $(UNRACED)
 
 lint:
 	test -z "$$(gofmt -l $$(git ls-files '*.go'))"
@@ -22,8 +27,15 @@ lint:
 vuln:
 	$(GO) tool -modfile=tools/go.mod govulncheck ./...
 
+# BENCHFLAGS: see bench/README.md.
 bench:
-	$(GO) run ./bench
+	$(GO) run ./bench $(BENCHFLAGS)
+
+# Fails if the guard of the tree is slower than that of the commit BASE, or
+# without one of the last tag, by more than 10 %, beyond noise.
+bench-check:
+	$(GO) build -o bin/bench ./bench
+	bin/bench -check -base "$(BASE)" $(BENCHFLAGS)
 
 # FUZZTIME a target; every fuzz target in turn.
 FUZZTIME ?= 30s
