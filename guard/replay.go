@@ -21,8 +21,11 @@ func checkReplay(x *exchange) *refusal {
 	}
 	if x.proof != nil && x.proof.ID != "" {
 		sum := sha256.Sum256([]byte(x.proof.JKT + "\x00" + x.proof.ID))
-		until := x.proof.IssuedAt.Add(proofWindow + time.Second)
-		if f := x.consume("proof/"+hex.EncodeToString(sum[:]), until, "DPoP proof was used before"); f != nil {
+		use := singleUse{
+			key: "proof/" + hex.EncodeToString(sum[:]), since: x.proof.IssuedAt,
+			until: x.proof.IssuedAt.Add(proofWindow + time.Second), used: "DPoP proof was used before",
+		}
+		if f := x.consume(use); f != nil {
 			return f
 		}
 	}
@@ -37,23 +40,41 @@ func checkReplay(x *exchange) *refusal {
 		}
 	}
 	id := t.Identity()
-	var until time.Time // no expiry: used up for ever
-	if x.facts.expiry != 0 {
-		until = fromSeconds(x.facts.expiry).Add(x.issuer().policy.Leeway + time.Second)
+	use := singleUse{
+		key: "once/" + hex.EncodeToString(id[:]), since: fromSeconds(x.facts.issuedAt),
+		used: "token was used before, and the route takes it once",
 	}
-	return x.consume("once/"+hex.EncodeToString(id[:]), until, "token was used before, and the route takes it once")
+	p := &x.issuer().policy
+	if x.facts.expiry != 0 { // else it is used up for ever
+		use.until = fromSeconds(x.facts.expiry).Add(p.Leeway + time.Second)
+	}
+	if longest := retention(p); x.facts.issuedAt == 0 && x.facts.expiry != 0 && longest > 0 {
+		use.since = use.until.Add(-longest) // before, it would have lived longer than is allowed
+	}
+	return x.consume(use)
 }
 
-// consume makes a record that did not exist, or refuses.
-func (x *exchange) consume(key string, until time.Time, used string) *refusal {
+// singleUse is something that is good for one use.
+type singleUse struct {
+	key   string
+	since time.Time // it was not used before; zero: nobody knows
+	until time.Time // it is not good after; zero: it always is
+	used  string    // why it is refused if it was used
+}
+
+// consume makes a record that did not exist, or refuses. Where the store has
+// lost records, that there was none tells nothing about what was issued before.
+func (x *exchange) consume(u singleUse) *refusal {
 	ctx, cancel := context.WithTimeout(x.r.Context(), storeTimeout)
 	defer cancel()
-	err := x.guard.store.Replace(ctx, key, nil, []byte{1}, until)
+	err := x.guard.store.Replace(ctx, u.key, nil, []byte{1}, u.until)
 	switch {
+	case err == nil && u.since.Before(x.guard.store.Lost()):
+		return x.challenged(&refusal{rule: RuleReplay, kind: kindInvalidToken, reason: "issued before the store lost records, and may have been used"})
 	case err == nil:
 		return nil
 	case errors.Is(err, store.ErrConflict):
-		return x.challenged(&refusal{rule: RuleReplay, kind: kindInvalidToken, reason: used})
+		return x.challenged(&refusal{rule: RuleReplay, kind: kindInvalidToken, reason: u.used})
 	}
 	return &refusal{rule: RuleReplay, kind: kindUnavailable, retryAfter: 5 * time.Second, reason: "store: " + err.Error()}
 }

@@ -144,6 +144,8 @@ func (c *call) proof(accessToken, jkt string) (token.Proof, *failure) {
 	defer cancel()
 	err = c.store.Replace(ctx, "proof/"+hex.EncodeToString(sum[:]), nil, []byte{1}, proof.IssuedAt.Add(proofWindow+time.Second))
 	switch {
+	case err == nil && proof.IssuedAt.Before(c.store.Lost()):
+		return refuse("DPoP proof is older than a loss of the store's records, and may have been used")
 	case errors.Is(err, store.ErrConflict):
 		return refuse("DPoP proof was used before")
 	case err != nil:

@@ -362,6 +362,14 @@ type faultyStore struct {
 	full   atomic.Bool  // new records are refused
 	failAt atomic.Int64 // the n-th Replace from now fails before it is made
 	lostAt atomic.Int64 // the n-th Replace from now is made, and then fails
+	lost   atomic.Pointer[time.Time]
+}
+
+func (s *faultyStore) Lost() time.Time {
+	if at := s.lost.Load(); at != nil {
+		return *at
+	}
+	return s.Store.Lost()
 }
 
 var errStore = errors.New("store is away")

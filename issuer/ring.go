@@ -47,7 +47,8 @@ type Ring struct {
 	source  *keyset.Source
 	state   atomic.Pointer[ringState]
 	started time.Time
-	synced  atomic.Int64 // monotonic nanoseconds since started; 0: never
+	synced  atomic.Int64              // monotonic nanoseconds since started; 0: never
+	lost    atomic.Pointer[time.Time] // what the store told of losses when the keys were read
 	adopts  sync.Mutex
 }
 
@@ -134,10 +135,19 @@ func (r *Ring) tend(ctx context.Context) {
 	}
 }
 
+// outlived tells whether the store has lost records since the keys were read
+// from it. They may have gone with the sessions and users that its tokens
+// belong to: a store without them gets new ones, and no token that was signed
+// before is good any more.
+func (r *Ring) outlived() bool {
+	lost := r.lost.Load()
+	return lost != nil && !lost.Equal(r.cfg.Store.Lost())
+}
+
 // tick asks the store only when something is to be done.
 func (r *Ring) tick(ctx context.Context) error {
 	now := r.cfg.Now()
-	if st := r.state.Load(); st != nil {
+	if st := r.state.Load(); st != nil && !r.outlived() {
 		if !st.due(&r.cfg, now) {
 			return nil
 		}
@@ -174,6 +184,7 @@ func (r *Ring) advance(rec *ringRecord) (bool, error) {
 func (r *Ring) update(ctx context.Context, change func(*ringRecord) (bool, error)) error {
 	for {
 		var rec ringRecord
+		lost := r.cfg.Store.Lost()
 		have, err := r.cfg.Store.Get(ctx, ringKey)
 		switch {
 		case err == nil:
@@ -204,6 +215,7 @@ func (r *Ring) update(ctx context.Context, change func(*ringRecord) (bool, error
 			}
 		}
 		r.heard()
+		r.lost.Store(&lost)
 		return r.adopt(value)
 	}
 }
@@ -281,7 +293,7 @@ var errNoKey = errors.New("no signing key that is known to be current; the store
 func (r *Ring) signer() (*token.Signer, error) {
 	st := r.state.Load()
 	at := r.synced.Load()
-	if st == nil || at == 0 || time.Since(r.started)-time.Duration(at) > ringStale {
+	if st == nil || at == 0 || time.Since(r.started)-time.Duration(at) > ringStale || r.outlived() {
 		return nil, errNoKey
 	}
 	active := st.record.active(r.cfg.Now().Unix())

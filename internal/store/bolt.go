@@ -259,6 +259,9 @@ func (b *Bolt) Watch(ctx context.Context, prefix string, changed func(Record), s
 	return b.hub.watch(ctx, b, newMirror(changed), prefix, b.done, alive, synced)
 }
 
+// Lost implements Store. A file cannot lose records while it is open.
+func (b *Bolt) Lost() time.Time { return time.Time{} }
+
 // Close implements Store. A commit that has begun is ended first.
 func (b *Bolt) Close() error {
 	b.closing.Do(func() { close(b.done) })

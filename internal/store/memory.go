@@ -187,6 +187,9 @@ func (m *Memory) Watch(ctx context.Context, prefix string, changed func(Record),
 	return m.hub.watch(ctx, m, newMirror(changed), prefix, m.done, alive, synced)
 }
 
+// Lost implements Store. What this memory lost, went with the process.
+func (m *Memory) Lost() time.Time { return time.Time{} }
+
 // Ping implements Store.
 func (m *Memory) Ping(ctx context.Context) error {
 	if err := m.check(ctx); err != nil {

@@ -90,6 +90,15 @@ type Store interface {
 	// call the store.
 	Watch(ctx context.Context, prefix string, changed func(Record), synced func()) error
 
+	// Lost tells since when the store is known to have lost records that it had
+	// confirmed: emptied, replaced by an older copy, or failed over to a server
+	// that had not heard of them. Zero: it is not known to have lost any. That
+	// there is no record tells nothing about what happened before. A Replace
+	// that succeeded on a state with such a loss returned only after Lost told
+	// of it. What is told is rounded up to whole seconds where something may
+	// have been confirmed in that same second.
+	Lost() time.Time
+
 	// Ping answers nil when the store can serve a Replace.
 	Ping(ctx context.Context) error
 

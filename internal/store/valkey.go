@@ -43,6 +43,7 @@ type Valkey struct {
 	close  sync.Once
 
 	connections atomic.Int64 // made so far
+	water       watermark
 
 	mu     sync.RWMutex
 	client valkey.Client // nil: down
@@ -83,8 +84,18 @@ func (v *Valkey) Ping(ctx context.Context) error {
 }
 
 func (v *Valkey) probeWith(ctx context.Context, c valkey.Client) error {
-	return v.probe.Exec(ctx, c, []string{probeKey, logKey}, nil).Error()
+	before := v.water.mark()
+	last, err := v.probe.Exec(ctx, c, []string{probeKey, logKey}, nil).ToString()
+	if err == nil {
+		v.water.saw(before, last, false, v.now())
+	}
+	return err
 }
+
+// Lost implements Store. The server has lost records when its log is another
+// one than the one that is known, or has gone back. That is noticed by every
+// Replace, before it returns, and by whatever else reads the log.
+func (v *Valkey) Lost() time.Time { return v.water.lostAt() }
 
 // Close implements Store.
 func (v *Valkey) Close() error {

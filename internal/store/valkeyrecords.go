@@ -54,15 +54,21 @@ func (v *Valkey) Replace(ctx context.Context, key string, old, value []byte, exp
 		flag(old != nil), string(c.old), flag(value != nil), string(pack(c.expires, c.value)),
 		fmt.Sprint(left), fmt.Sprint(c.expires), key, channel,
 	}
-	var done int64
+	var said string
+	before := v.water.mark()
 	err = v.ask(ctx, func(ctx context.Context, c valkey.Client) (err error) {
-		done, err = v.replace.Exec(ctx, c, []string{recordPrefix + key, logKey}, args).AsInt64()
+		said, err = v.replace.Exec(ctx, c, []string{recordPrefix + key, logKey}, args).ToString()
 		return err
 	})
-	if err == nil && done != 1 {
+	switch {
+	case err != nil:
+		return err
+	case said == conflict:
 		return ErrConflict
+	case said != unchanged:
+		v.water.saw(before, said, true, v.now())
 	}
-	return err
+	return nil
 }
 
 func flag(b bool) string {

@@ -14,15 +14,16 @@ const (
 // The message may fail, because watchers look at the log without it too.
 // ARGV: 1 has an old, 2 old, 3 has a value, 4 the stored form, 5 lifetime in
 // ms by the writer's clock (0: for ever), 6 expiry in ms, 7 key, 8 channel.
+// Answers the entry's id, conflict, or unchanged.
 const replaceScript = `
 local was = redis.call('GET', KEYS[1])
 if ARGV[1] == '0' then
-  if was then return 0 end
+  if was then return '` + conflict + `' end
 elseif not was or string.sub(was, 9) ~= ARGV[2] then
-  return 0
+  return '` + conflict + `'
 end
 if ARGV[3] == '0' then
-  if not was then return 1 end
+  if not was then return '` + unchanged + `' end
   redis.call('DEL', KEYS[1])
 elseif ARGV[5] == '0' then
   redis.call('SET', KEYS[1], ARGV[4])
@@ -32,11 +33,18 @@ else
   redis.call('SET', KEYS[1], ARGV[4], 'PX', string.format('%.0f', math.max(left, tonumber(ARGV[5]))))
 end
 ` + logFunction + `
-log(KEYS[2], ARGV[7])
+local id = log(KEYS[2], ARGV[7])
 redis.pcall('PUBLISH', ARGV[8], ARGV[7])
-return 1`
+return id`
 
-// logFunction appends an entry whose number follows the last one's.
+// The answers of replaceScript when nothing was logged.
+const (
+	conflict  = "conflict"
+	unchanged = "unchanged" // what was to be deleted is not there
+)
+
+// logFunction appends an entry whose number follows the last one's, and
+// returns its id.
 const logFunction = `
 local function log(name, key)
   local last = redis.call('XREVRANGE', name, '+', '-', 'COUNT', 1)[1]
@@ -48,12 +56,12 @@ local function log(name, key)
     local t = redis.call('TIME')
     id = string.format('%.0f', math.floor(tonumber(t[1]) * 1000 + tonumber(t[2]) / 1000)) .. '-1'
   end
-  redis.call('XADD', name, 'MAXLEN', '~', 100000, id, 'k', key)
+  return redis.call('XADD', name, 'MAXLEN', '~', 100000, id, 'k', key)
 end`
 
 // probeScript fails where a Replace would: on a replica, without memory, or
-// where the server cannot save. It begins the log.
+// where the server cannot save. It begins the log, and answers its last id.
 const probeScript = logFunction + `
 redis.call('SET', KEYS[1], '1', 'PX', 60000)
-if redis.call('EXISTS', KEYS[2]) == 0 then log(KEYS[2], '') end
-return 1`
+local last = redis.call('XREVRANGE', KEYS[2], '+', '-', 'COUNT', 1)[1]
+return last and last[1] or log(KEYS[2], '')`

@@ -119,10 +119,15 @@ func (f *follower) follow(ctx context.Context) error {
 
 // entries reads the log from the last entry that is known to be there.
 func (f *follower) entries(ctx context.Context) (entries []valkey.XRangeEntry, err error) {
+	before := f.v.water.mark()
 	err = f.v.ask(ctx, func(ctx context.Context, c valkey.Client) (err error) {
 		entries, err = c.Do(ctx, c.B().Xrange().Key(logKey).Start(f.at).End("+").Count(logPage).Build()).AsXRange()
 		return err
 	})
+	// An empty page may be that of a log that was cut; readAll looks for its end.
+	if n := len(entries); err == nil && n > 0 && n < logPage {
+		f.v.water.saw(before, entries[n-1].ID, false, f.v.now())
+	}
 	return entries, err
 }
 
@@ -163,6 +168,7 @@ func (f *follower) report(ctx context.Context, entries []valkey.XRangeEntry) err
 // in between are read twice rather than not at all.
 func (f *follower) readAll(ctx context.Context) error {
 	var entries []valkey.XRangeEntry
+	before := f.v.water.mark()
 	err := f.v.ask(ctx, func(ctx context.Context, c valkey.Client) (err error) {
 		entries, err = c.Do(ctx, c.B().Xrevrange().Key(logKey).End("+").Start("-").Count(1).Build()).AsXRange()
 		return err
@@ -175,6 +181,7 @@ func (f *follower) readAll(ctx context.Context) error {
 		at = entries[0].ID
 		epoch, _, _ = strings.Cut(at, "-")
 	}
+	f.v.water.saw(before, at, false, f.v.now())
 	lost := f.epoch != "" && (at == "" || epoch != f.epoch)
 	f.at = "" // until all is read, nothing can be followed
 	err = f.mirror.sync(func(yield func(Record)) error {

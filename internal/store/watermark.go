@@ -1,0 +1,83 @@
+package store
+
+import (
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+)
+
+// watermark is how far the server's log has come, as far as this process
+// knows. A log that is another one, or has gone back, belongs to a state that
+// lacks something that was confirmed.
+type watermark struct {
+	mu      sync.Mutex
+	at      mark
+	contact time.Time // of the last answer from a state that lacks nothing
+	lost    time.Time
+}
+
+// mark is a place in a log. Empty: none.
+type mark struct {
+	epoch string
+	n     int64
+}
+
+func parseMark(id string) mark {
+	epoch, number, _ := strings.Cut(id, "-")
+	n, err := strconv.ParseInt(number, 10, 64)
+	if err != nil {
+		return mark{} // whatever it is, it is not the log that is known
+	}
+	return mark{epoch, n}
+}
+
+// mark is what the answer to the next question must not fall behind. It is
+// taken before the question is asked, since answers may be heard in another
+// order than the server gave them in.
+func (w *watermark) mark() mark {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.at
+}
+
+// saw compares the end of the log, as an answer shows it, with the mark from
+// before the question. An entry that the question itself wrote must be beyond
+// the mark.
+func (w *watermark) saw(before mark, id string, wrote bool, now time.Time) {
+	is := parseMark(id)
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	behind := is.n < before.n || wrote && is.n == before.n
+	if before.epoch != "" && (is.epoch != before.epoch || behind) {
+		w.lose(now)
+		w.at = is
+		return
+	}
+	w.contact = now
+	if is.epoch == w.at.epoch {
+		w.at.n = max(w.at.n, is.n)
+	} else if w.at.epoch == "" {
+		w.at = is
+	}
+}
+
+// lose notes a loss that was noticed now. Whoever compares it with a time in
+// whole seconds must not take what was confirmed before the loss for something
+// that came after, so it counts as the end of the second if the old state was
+// still there in that one.
+func (w *watermark) lose(now time.Time) {
+	at := now.Truncate(time.Second)
+	if !w.contact.Before(at) {
+		at = at.Add(time.Second)
+	}
+	if at.After(w.lost) {
+		w.lost = at
+	}
+}
+
+func (w *watermark) lostAt() time.Time {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.lost
+}
