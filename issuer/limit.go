@@ -134,7 +134,9 @@ func (l *limiter) add(ctx context.Context, key string) error {
 			return err
 		}
 		at = at.Add(l.interval)
-		err = l.store.Replace(ctx, key, raw, binary.BigEndian.AppendUint64(nil, uint64(at.UnixNano())), at)
+		// Kept for longer than it counts: a limit of many failures has intervals
+		// that are over before the store is asked, which must not be an error.
+		err = l.store.Replace(ctx, key, raw, binary.BigEndian.AppendUint64(nil, uint64(at.UnixNano())), at.Add(2*storeTimeout))
 		if err == nil {
 			return nil
 		}

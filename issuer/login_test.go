@@ -211,6 +211,20 @@ func TestUnknownUserCostsTheSame(t *testing.T) {
 	t.Errorf("an unknown user costs %.2f times what a known one costs", ratio)
 }
 
+// TestLimitOfMany has intervals that are shorter than the store takes.
+func TestLimitOfMany(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t, func(c *issuer.Config) {
+		c.Login = issuer.Rate{Count: 60_000_000, Per: time.Minute}
+		c.Store, c.Now = nil, time.Now // the time of day goes on
+	})
+	for range 5 {
+		if a := f.do(loginJSON("alice", "wrong password")); a.status != 401 {
+			t.Errorf("got %d for a wrong password, want 401", a.status)
+		}
+	}
+}
+
 func TestLoginRefusesBodies(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t, nil)
