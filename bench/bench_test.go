@@ -17,13 +17,14 @@ import (
 // TestRun is the whole of it, small: every proxy that is installed, each kind
 // of row.
 func TestRun(t *testing.T) {
+	guard := builtGuard(t)
 	realCaches(t)
 	t.Setenv("TMPDIR", t.TempDir())
 	dir := t.TempDir()
 	file := filepath.Join(dir, "out.json")
 	var table, progress bytes.Buffer
 	err := run(t.Context(), []string{
-		"-quick", "-conns=4", "-source=..", "-rows=rs256,new,forged,honest,tls,h2,log,memory,start,size,bolt-vs-redis",
+		"-quick", "-conns=4", "-source=..", "-wiretight", guard, "-rows=rs256,new,forged,honest,tls,h2,log,memory,start,size,bolt-vs-redis",
 		"-json", file, "-cpuprofile", filepath.Join(dir, "cpu"), "-memprofile", filepath.Join(dir, "mem"),
 	}, &table, &progress)
 	if err != nil {

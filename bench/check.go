@@ -12,6 +12,10 @@ import (
 // checkRows are the rows of hot paths, which bench-check compares.
 var checkRows = []string{"rs256", "es256", "eddsa", "hs256", "many", "forged", "tls", "h2"}
 
+// checkTurns is how often each guard is loaded in a round. Many short turns say
+// more than few long ones.
+const checkTurns = 20
+
 // judged is what bench-check found in one row.
 type judged struct {
 	row
@@ -114,7 +118,7 @@ func (b *bed) judge(ctx context.Context, j *judged, two [2]proxy) error {
 			return err
 		}
 	}
-	got, seen, err := b.inTurn(ctx, j.row, two, on, turns, b.opts.Cell/5)
+	got, seen, err := b.inTurn(ctx, j.row, two, on, checkTurns, b.opts.Cell/(checkTurns/2))
 	if err != nil {
 		return err
 	}

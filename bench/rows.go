@@ -11,7 +11,7 @@ const (
 	manyTokens   = 1_000
 	newTokens    = 20_000
 	memoryTokens = 100_000
-	quickPart    = 20 // -quick divides the two above by this
+	quickPart    = 50 // -quick divides the two above by this
 )
 
 // figure is what a row's number means.
