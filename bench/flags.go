@@ -67,7 +67,7 @@ func parseFlags(args []string, stderr io.Writer) (Options, error) {
 	}
 	o.Cell, o.Warm = time.Duration(seconds*float64(time.Second)), 500*time.Millisecond
 	if o.Quick {
-		o.Rounds, o.Cell, o.Warm = 1, 200*time.Millisecond, 100*time.Millisecond
+		o.Rounds, o.Cell, o.Warm = 1, 150*time.Millisecond, 50*time.Millisecond
 	}
 	if o.Rounds < 1 || o.Cell <= 0 || o.Conns < 1 {
 		return o, errors.New("-rounds, -seconds and -conns must be above zero")
