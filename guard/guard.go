@@ -58,6 +58,7 @@ type Guard struct {
 	inflight    *inflight
 	nonces      *nonces
 	internal    *internalIssuer
+	loss        loss
 	storeLost   atomic.Pointer[error] // why the store did not answer; nil: it did
 
 	ctx    context.Context // ends with Close
@@ -201,6 +202,7 @@ func (g *Guard) housekeeping(ctx context.Context) {
 			g.askStore(ctx)
 			g.metrics.gauges(g)
 			g.revocations.sweep(ctx)
+			g.noteLoss(ctx)
 		}
 	}
 }

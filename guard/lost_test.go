@@ -22,6 +22,47 @@ func (s *forgetfulStore) Lost() time.Time {
 	return time.Time{}
 }
 
+// TestLateComer has a guard start after a loss that another one has seen. It
+// cannot know what was revoked before; the other one can.
+func TestLateComer(t *testing.T) {
+	t.Parallel()
+	memory := store.NewMemory(nil, 1000)
+	t.Cleanup(func() { _ = memory.Close() })
+	s := &forgetfulStore{Store: memory}
+	signer := newSigner(t, "key-1")
+	start := func() *fixture {
+		return newFixture(t, func(c *guard.Config) {
+			c.Store, c.Now = s, time.Now
+			c.Tokens.Issuers[0].JWKS = jwks(t, signer)
+		})
+	}
+	old := start()
+	lost := time.Now().Truncate(time.Second).Add(time.Second)
+	s.lost.Store(&lost)
+	noted := func() (n int) {
+		if err := memory.List(t.Context(), "revoked/lost/", func(store.Record) bool { n++; return true }); err != nil {
+			t.Fatal(err)
+		}
+		return n
+	}
+	eventually(t, "the loss is noted", func() bool { return noted() == 1 })
+	eventually(t, "the second is over", func() bool { return !time.Now().Before(lost) })
+	late := start()
+	ask := func(f *fixture, iat time.Time) int {
+		raw := old.mintWith(signer, map[string]any{"iat": iat.Unix(), "exp": iat.Add(time.Minute).Unix()})
+		return f.get("/items", "Authorization", "Bearer "+raw).status
+	}
+	if got := ask(old, lost.Add(-time.Second)); got != 200 {
+		t.Errorf("a token from before, at the guard that was there: got %d, want 200", got)
+	}
+	if got := ask(late, lost.Add(-time.Second)); got != 401 {
+		t.Errorf("a token from before, at the guard that came later: got %d, want 401", got)
+	}
+	if got := ask(late, lost); got != 200 {
+		t.Errorf("a token from after, at the guard that came later: got %d, want 200", got)
+	}
+}
+
 // TestLostRecords holds that whatever may have been used before a loss is not
 // good once more, and that nothing else is refused.
 func TestLostRecords(t *testing.T) {

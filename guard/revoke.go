@@ -47,7 +47,9 @@ type revocations struct {
 	table  *revocation.Table
 	every  revocation.ID // of the entry that reaches all tokens
 	pass   passage
+	whole  time.Time // when the copy was whole for the first time; belongs to the watcher
 
+	unheard atomic.Int64 // tokens issued before may be revoked by what the store lost; Unix nanoseconds
 	synced  atomic.Int64 // monotonic nanoseconds since start of the last proof of completeness
 	started time.Time
 
@@ -125,6 +127,9 @@ func (v *revocations) heard() {
 	v.table.End()
 	v.mu.Unlock()
 	v.pass.end(v.logger)
+	if v.whole.IsZero() {
+		v.whole = v.now()
+	}
 	v.synced.Store(int64(time.Since(v.started)) + 1)
 	v.once.Do(func() { close(v.firstSync) })
 }
@@ -155,6 +160,10 @@ func (v *revocations) changed(r store.Record) {
 		v.logger.Warn("a revocation of unknown form was skipped", "key", r.Key)
 		return
 	}
+	if kind == revocation.Lost {
+		v.heardOfLoss(r)
+		return
+	}
 	id := revocation.Short(sum)
 	if kind == revocation.All {
 		id = v.every
@@ -168,6 +177,9 @@ func (v *revocations) changed(r store.Record) {
 
 // revoked reports whether a token is on the list, and why.
 func (v *revocations) revoked(ids *revocationIDs, issuedAt int64) (reason string) {
+	if issuedAt < v.unheard.Load() {
+		return "issued before the store lost revocations that this instance never heard of"
+	}
 	if v.table.Len() == 0 {
 		return ""
 	}

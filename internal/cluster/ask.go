@@ -120,3 +120,26 @@ func (g *Guard) Items(ctx context.Context, raw string) int {
 func (g *Guard) Pay(ctx context.Context, raw string) int {
 	return g.get(ctx, pathPay, raw, "").status
 }
+
+// Session is a login as the browser holds it.
+type Session struct{ s session }
+
+// Login opens a session of one of the users. The status tells whether it did.
+func (g *Guard) Login(ctx context.Context) (Session, int) {
+	a := g.post(ctx, pathLogin, session{}, url.Values{"username": {users[0]}, "password": {password}})
+	return Session{a.opened(session{})}, a.status
+}
+
+// Refresh renews a session. Unless the status is 200 it is as it was.
+func (g *Guard) Refresh(ctx context.Context, s Session) (Session, int) {
+	a := g.post(ctx, pathRefresh, s.s, nil)
+	if a.status != http.StatusOK {
+		return s, a.status
+	}
+	return Session{a.opened(s.s)}, a.status
+}
+
+// ItemsOf asks with a session's access token.
+func (g *Guard) ItemsOf(ctx context.Context, s Session) int {
+	return g.get(ctx, pathItems, s.s.access, s.s.fingerprint).status
+}

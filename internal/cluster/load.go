@@ -46,8 +46,8 @@ type payment struct{ raw, fingerprint string }
 
 // How many of each are kept, to be presented again.
 const (
-	maxRetired = 300
-	maxSpent   = 2000
+	maxRetired = 100
+	maxSpent   = 400
 )
 
 // Load starts clients.

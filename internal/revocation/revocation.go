@@ -39,12 +39,14 @@ const Prefix = "revoked/"
 type Kind string
 
 // The kinds. Identity is one token, by issuer and jti or by its signed part.
+// Lost revokes nothing by itself, see PutLost.
 const (
 	Identity Kind = "id"
 	JTI      Kind = "jti"
 	SID      Kind = "sid"
 	Subject  Kind = "sub"
 	All      Kind = "all"
+	Lost     Kind = "lost"
 )
 
 // record is the stored value. Before is in Unix nanoseconds; zero revokes
@@ -128,6 +130,12 @@ func Put(ctx context.Context, s store.Store, r Revocation, now time.Time, keep t
 		keep += r.Before.Sub(now) // tokens that it concerns may be issued until then
 	}
 	return put(ctx, s, Key(kind, Hash(kind, value)), rec, now, keep)
+}
+
+// PutLost notes that the store lost its records at a time. Who was not there
+// to know the revocations of before must take no token from before.
+func PutLost(ctx context.Context, s store.Store, at, now time.Time, keep time.Duration) error {
+	return put(ctx, s, Key(Lost, Hash(Lost, "")), record{Before: at.UnixNano()}, now, keep)
 }
 
 // PutIdentity revokes one token by its identity.
