@@ -31,11 +31,19 @@ type client interface {
 	close()
 }
 
+// What clients ask, and what a proxy asks the authorizer about it.
+const (
+	questionFields = "User-Agent: bench\r\nAccept: application/json\r\nAuthorization: Bearer "
+	question       = "GET " + pathAsked + " HTTP/1.1\r\nHost: localhost\r\n" + questionFields
+	asksToDecide   = "GET /authorize HTTP/1.1\r\nHost: authorizer\r\nX-Forwarded-Method: GET\r\nX-Forwarded-Proto: https\r\n" +
+		"X-Forwarded-Host: localhost\r\nX-Forwarded-Uri: " + pathAsked + "\r\nX-Forwarded-For: 203.0.113.7\r\n" + questionFields
+)
+
 // dialer makes TLS 1.3 connections without resumption.
 type dialer struct {
 	addr string
-	from net.Addr // of the client; nil: the system chooses
-	conf *tls.Config
+	from net.Addr    // of the client; nil: the system chooses
+	conf *tls.Config // nil: plain TCP
 }
 
 // newDialer offers one protocol and one key exchange, X25519, to all proxies:
@@ -48,21 +56,29 @@ func newDialer(addr string, cert certificate, alpn string) *dialer {
 	}}
 }
 
-func (d *dialer) dial(ctx context.Context) (*tls.Conn, error) {
+func (d *dialer) dial(ctx context.Context) (net.Conn, error) {
 	ctx, cancel := context.WithTimeout(ctx, callLimit)
 	defer cancel()
+	if d.conf == nil {
+		return (&net.Dialer{}).DialContext(ctx, "tcp", d.addr)
+	}
 	conn, err := (&tls.Dialer{NetDialer: &net.Dialer{LocalAddr: d.from}, Config: d.conf}).DialContext(ctx, "tcp", d.addr)
 	if err != nil {
 		return nil, err
 	}
-	return conn.(*tls.Conn), nil
+	return conn, nil
 }
+
+// newH1 asks as a client does.
+func newH1(d *dialer) *h1 { return &h1{dialer: d, ask: question} }
 
 // h1 speaks HTTP/1.1 by hand, to leave most of the processor to the proxy.
 type h1 struct {
 	dialer *dialer
-	fresh  bool // a new connection for each request
-	conn   *tls.Conn
+	fresh  bool   // a new connection for each request
+	ask    string // the request, but for the token that ends it
+	empty  bool   // good answers have no body
+	conn   net.Conn
 	in     *bufio.Reader
 	out    []byte
 	body   bytes.Buffer
@@ -102,9 +118,7 @@ func (c *h1) exchange(token string) (status int, stay bool, err error) {
 	if err := c.conn.SetDeadline(time.Now().Add(callLimit)); err != nil {
 		return 0, false, err
 	}
-	c.out = append(c.out[:0], "GET "+pathAsked+" HTTP/1.1\r\nHost: localhost\r\nUser-Agent: bench\r\n"+
-		"Accept: application/json\r\nAuthorization: Bearer "...)
-	c.out = append(append(c.out, token...), "\r\n\r\n"...)
+	c.out = append(append(append(c.out[:0], c.ask...), token...), "\r\n\r\n"...)
 	if _, err := c.conn.Write(c.out); err != nil {
 		return 0, false, err
 	}
@@ -170,6 +184,9 @@ func (c *h1) readBody(status, length int) error {
 		}
 	} else if c.body.Len() < length {
 		return io.ErrUnexpectedEOF
+	}
+	if c.empty {
+		return nil
 	}
 	return checkBody(status, c.body.Bytes())
 }

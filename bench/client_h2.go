@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"io"
 	"net/http"
@@ -61,7 +62,7 @@ func (c *h2) connect(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if got := conn.ConnectionState().NegotiatedProtocol; got != "h2" {
+	if got := conn.(*tls.Conn).ConnectionState().NegotiatedProtocol; got != "h2" {
 		conn.Close()
 		return errors.New("proxy does not offer HTTP/2")
 	}

@@ -29,6 +29,7 @@ cors:
   methods: [GET]
   request_headers: [Authorization]
 %[11]s
+%[14]s
 store: %[12]q
 log: {format: json, level: %[13]s}
 `
@@ -58,8 +59,12 @@ func guardConfig(s setup) ([]string, error) {
 	if store == "" {
 		store = "bolt://" + filepath.Join(s.dir, "state.db")
 	}
+	authorizer := ""
+	if s.authorize != "" {
+		authorizer = fmt.Sprintf("authorizer: {http: %q, trusted_peers: [127.0.0.0/8]}", s.authorize)
+	}
 	file := filepath.Join(s.dir, "wiretight.yaml")
 	text := fmt.Appendf(nil, guardFile, s.listen, admin, s.cert.cert, s.cert.key, s.upstream,
-		issuer, audience, s.alg, key, scope, limit, store, level)
+		issuer, audience, s.alg, key, scope, limit, store, level, authorizer)
 	return []string{"guard", "-c", file}, writeFile(file, text)
 }

@@ -18,6 +18,8 @@ const (
 	overH1    transport = "HTTP/1.1"
 	overH2    transport = "HTTP/2"
 	overFresh transport = "HTTP/1.1, new connections"
+	// overAuthorizer is a proxy that asks for decisions, over plain HTTP/1.1.
+	overAuthorizer transport = "authorizer"
 )
 
 // feed hands out the tokens to send; ok is false when there are no more. It
@@ -50,10 +52,14 @@ func newCrowd(n int, addr string, cert certificate, how transport) crowd {
 	c := make(crowd, n)
 	for i := range c {
 		switch how {
+		case overAuthorizer:
+			c[i] = &h1{dialer: &dialer{addr: addr}, ask: asksToDecide, empty: true}
 		case overH2:
 			c[i] = &h2{dialer: newDialer(addr, cert, "h2")}
 		default:
-			c[i] = &h1{dialer: newDialer(addr, cert, "http/1.1"), fresh: how == overFresh}
+			one := newH1(newDialer(addr, cert, "http/1.1"))
+			one.fresh = how == overFresh
+			c[i] = one
 		}
 	}
 	return c
@@ -65,7 +71,7 @@ func crowdFrom(ip net.IP, n int, addr string, cert certificate) crowd {
 	for i := range c {
 		d := newDialer(addr, cert, "http/1.1")
 		d.from = &net.TCPAddr{IP: ip}
-		c[i] = &h1{dialer: d}
+		c[i] = newH1(d)
 	}
 	return c
 }

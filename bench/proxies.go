@@ -47,6 +47,7 @@ type setup struct {
 	accessLog bool
 	limited   bool   // the limit of failures by address as shipped; else out of reach
 	store     string // URL; empty: bbolt in dir
+	authorize string // host:port of the authorizer; empty: none
 }
 
 // known lists every proxy but the guards, in the order of the table.
@@ -70,8 +71,8 @@ func known() []proxy {
 // cannot says why p has no cell in r; empty: it has one.
 func (p proxy) cannot(r row) string {
 	switch {
-	case r.kind == stores && !p.guard:
-		return "compares the guard's own stores"
+	case (r.kind == stores || r.how == overAuthorizer) && !p.guard:
+		return "is about the guard alone"
 	case !p.checks && (r.kind == beside || r.kind == everMore):
 		return "checks nothing"
 	case !p.checks && p.name != baseline && (r.kind == many || r.kind == eachNew || r.kind == bad || r.kind == hot && r.alg != "RS256"):

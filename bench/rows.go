@@ -76,6 +76,7 @@ func rows() []row {
 		{"memory", "100,000 tokens, MB", "ES256", overH1, everMore, megabytes, 40, 32, 24},
 		{"start", "start, ms", "RS256", overH1, starting, millis, 150, 150, 50},
 		{"size", "program, MB", "RS256", overH1, weighing, megabytes, 30, 30, 24},
+		{"authorize-http", "a decision, µs", "RS256", overAuthorizer, hot, cpuMicros, 60, 60, 60},
 		{"bolt-vs-redis", "Redis over bbolt, %", "RS256", overH1, stores, percentMore, 10, 10, 10},
 	}
 }

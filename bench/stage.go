@@ -15,7 +15,8 @@ type variant struct {
 	env       []string // NAME=VALUE, for the process
 }
 
-// start runs p for r in dir. The caller stops it.
+// start runs p for r in dir, and returns where its clients connect. The caller
+// stops it.
 func (b *bed) start(ctx context.Context, r row, p proxy, dir string, v variant) (*process, string, error) {
 	addr, err := freeAddr()
 	if err != nil {
@@ -24,8 +25,15 @@ func (b *bed) start(ctx context.Context, r row, p proxy, dir string, v variant) 
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, "", fmt.Errorf("make a folder for %s: %w", p.name, err)
 	}
+	clients, authorize := addr, ""
+	if r.how == overAuthorizer {
+		if authorize, err = freeAddr(); err != nil {
+			return nil, "", err
+		}
+		clients = authorize
+	}
 	args, err := p.configure(setup{
-		dir: dir, listen: addr, upstream: b.upAddr, cert: b.cert,
+		authorize: authorize, dir: dir, listen: addr, upstream: b.upAddr, cert: b.cert,
 		alg: p.algFor(r), verifier: b.stock[p.algFor(r)].verifier,
 		accessLog: v.accessLog, limited: v.limited, store: v.store,
 	})
@@ -33,7 +41,7 @@ func (b *bed) start(ctx context.Context, r row, p proxy, dir string, v variant) 
 		return nil, "", err
 	}
 	proc, err := startProcess(ctx, addr, p.line, v.env, p.bin, args...)
-	return proc, addr, err
+	return proc, clients, err
 }
 
 // folder names a new one for a proxy.
