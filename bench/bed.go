@@ -167,7 +167,13 @@ func (b *bed) measureAll(ctx context.Context) (*results, error) {
 					continue
 				}
 				s, err := b.measure(ctx, r, p)
-				if err != nil {
+				switch {
+				case err != nil && ctx.Err() == nil && !p.guard && p.name != baseline:
+					// A peer that breaks down shall not cost all other cells.
+					fmt.Fprintf(b.progress, "%d/%d %-7s %-12s %v\n", round+1, b.opts.Rounds, r.name, p.name, err)
+					res.dash(r.name, p.name, fmt.Sprintf("broke down in round %d: %.200q", round+1, err.Error()))
+					continue
+				case err != nil:
 					return nil, fmt.Errorf("row %s, proxy %s: %w", r.name, p.name, err)
 				}
 				s.Round, s.Row, s.Proxy = round+1, r.name, p.name

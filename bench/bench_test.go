@@ -120,6 +120,35 @@ func TestRunRefuses(t *testing.T) {
 	}
 }
 
+// TestBrokenPeerIsADash has a peer that ends at once, beside one that works.
+func TestBrokenPeerIsADash(t *testing.T) {
+	t.Setenv("TMPDIR", t.TempDir())
+	good, err := find("haproxy", "haproxy")
+	if err != nil {
+		t.Fatal(err)
+	}
+	rows, err := chosenRows([]string{"eddsa"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	opts := Options{Rounds: 2, Cell: 50 * time.Millisecond, Warm: 50 * time.Millisecond, Conns: 2, Source: ".."}
+	b, err := newBedOf(t.Context(), opts, rows, []proxy{
+		{name: baseline, bin: good, configure: haproxyPlain},
+		{name: "broken", bin: "/bin/true", checks: true, configure: bareArgs},
+	}, io.Discard)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer b.close()
+	got, err := b.measureAll(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(got.Samples) != 2 || len(got.Dashes) != 2 || !strings.Contains(got.Dashes[0].Why, "it ended") {
+		t.Errorf("got %d samples and %+v, want two of the one that works and why the other does not", len(got.Samples), got.Dashes)
+	}
+}
+
 // TestCPUTimeCountsChildren burns time in a child and a grandchild that goes
 // on running, and one that has ended.
 func TestCPUTimeCountsChildren(t *testing.T) {

@@ -48,7 +48,7 @@ func parseFlags(args []string, stderr io.Writer) (Options, error) {
 	fs.StringVar(&o.From, "from", "", "measure nothing; print the samples that -json wrote to `FILE`")
 	fs.StringVar(&o.JSON, "json", "", "write every sample to `FILE`")
 	fs.StringVar(&o.Plot, "plot", "", "draw the multiples, as SVG, into `FILE`")
-	fs.StringVar(&o.Update, "update", "", "put the tables between the marks of a Markdown `FILE`")
+	fs.StringVar(&o.Update, "update", "", "put the tables between the marks of a Markdown `FILE`, and the plot beside it unless -plot says where")
 	fs.BoolVar(&o.Markdown, "markdown", false, "print the tables as Markdown")
 	fs.StringVar(&o.CPUProfile, "cpuprofile", "", "afterwards, write a CPU profile of the guard in the first row to `FILE`")
 	fs.StringVar(&o.MemProfile, "memprofile", "", "the same with what it allocates")
@@ -73,6 +73,9 @@ func parseFlags(args []string, stderr io.Writer) (Options, error) {
 		return o, errors.New("-rounds, -seconds and -conns must be above zero")
 	}
 	o.Only, o.Rows = list(only), list(rows)
+	if o.Update != "" && o.Plot == "" {
+		o.Plot = strings.TrimSuffix(o.Update, filepath.Ext(o.Update)) + ".svg"
+	}
 	var err error
 	if o.Source, err = filepath.Abs(o.Source); err != nil {
 		return o, fmt.Errorf("find the module's folder: %w", err)

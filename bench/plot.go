@@ -24,7 +24,7 @@ var plotColours = []string{"#7a7a7a", "#999933", "#cc6677", "#44aa99", "#aa4499"
 
 const plotStyle = `<style>
 text { font: 12px system-ui, sans-serif; fill: #222 }
-.small { font-size: 10px }
+.small { font-size: 10px; paint-order: stroke; stroke: #fff; stroke-width: 3px }
 .axis { stroke: #bbb; stroke-width: 1 }
 .unit { stroke: #222; stroke-width: 1.5 }
 .aim { fill: none; stroke: #222; stroke-width: 1.5 }
@@ -34,6 +34,7 @@ text { fill: #ddd }
 .axis { stroke: #555 }
 .unit, .aim { stroke: #ddd }
 .ground { fill: #111 }
+.small { stroke: #111 }
 }
 </style>
 `
@@ -41,7 +42,7 @@ text { fill: #ddd }
 // plot draws the multiples as bars: a group a row, a bar a proxy; a line at 1,
 // which is the baseline, and a mark at each row's target.
 func (r *results) plot() string {
-	var bars strings.Builder
+	var bars, labels strings.Builder // labels on top of bars and marks
 	y := plotTop
 	for _, w := range r.rows() {
 		if w.figure != cpuMultiple {
@@ -53,7 +54,7 @@ func (r *results) plot() string {
 			if !multiple || len(v) == 0 {
 				continue
 			}
-			drawBar(&bars, y, plotColours[i%len(plotColours)], median(v), p)
+			drawBar(&bars, &labels, y, plotColours[i%len(plotColours)], median(v), p)
 			y += barHigh + barGap
 		}
 		if y == top {
@@ -71,7 +72,7 @@ func (r *results) plot() string {
 	fmt.Fprintf(&b, `<text x="8" y="18">CPU time a request, as multiples of %s without checks; upright marks are targets</text>`+"\n", baseline)
 	r.drawLegend(&b)
 	drawAxis(&b, y)
-	b.WriteString(bars.String() + "</svg>\n")
+	b.WriteString(bars.String() + labels.String() + "</svg>\n")
 	return b.String()
 }
 
@@ -79,14 +80,14 @@ func plotX(v float64) float64 {
 	return plotLeft + min(v, plotWidest)/plotWidest*(plotWidth-plotLeft-50)
 }
 
-func drawBar(b *strings.Builder, y int, colour string, v float64, proxy string) {
+func drawBar(b, labels *strings.Builder, y int, colour string, v float64, proxy string) {
 	more := ""
 	if v > plotWidest {
 		more = " →"
 	}
 	fmt.Fprintf(b, `<rect x="%d" y="%d" width="%.1f" height="%d" fill="%s"><title>%s</title></rect>`+"\n",
 		plotLeft, y, plotX(v)-plotLeft, barHigh, colour, html.EscapeString(proxy))
-	fmt.Fprintf(b, `<text class="small" x="%.1f" y="%d">%.2f%s</text>`+"\n", plotX(v)+6, y+barHigh-2, v, more)
+	fmt.Fprintf(labels, `<text class="small" x="%.1f" y="%d">%.2f%s</text>`+"\n", plotX(v)+6, y+barHigh-2, v, more)
 }
 
 func (r *results) drawLegend(b *strings.Builder) {

@@ -109,11 +109,14 @@ func TestPublish(t *testing.T) {
 		t.Error("got no error for a plot in no folder")
 	}
 	second.Reset()
-	if err := run(t.Context(), []string{"-from", data, "-update", doc, "-plot", filepath.Join(dir, "plot.svg")}, &second, io.Discard); err != nil {
+	if err := run(t.Context(), []string{"-from", data, "-update", doc}, &second, io.Discard); err != nil {
 		t.Fatal(err)
 	}
 	if diff := cmp.Diff(first.String(), second.String()); diff != "" {
 		t.Error(diff)
+	}
+	if _, err := os.Stat(filepath.Join(dir, "page.svg")); err != nil {
+		t.Error(err)
 	}
 	raw, err := os.ReadFile(doc)
 	if err != nil {
@@ -121,7 +124,7 @@ func TestPublish(t *testing.T) {
 	}
 	text := string(raw)
 	if !strings.HasPrefix(text, "before\n"+beginMark+"\n\n![") || !strings.HasSuffix(text, "\n\n"+endMark+"\nafter\n") ||
-		strings.Contains(text, "old\n"+endMark) || !strings.Contains(text, "](plot.svg)") {
+		strings.Contains(text, "old\n"+endMark) || !strings.Contains(text, "](page.svg)") {
 		t.Errorf("got\n%s\nwant the tables between the marks, and nothing else changed", text)
 	}
 }
