@@ -232,7 +232,7 @@ func TestCanary(t *testing.T) {
 // relog makes the guard anew with a logger that masks nothing.
 func (f *fixture) relog() {
 	f.t.Helper()
-	f.server.Close()
+	f.stop()
 	f.plain.Close()
 	if err := f.guard.Close(); err != nil {
 		f.t.Fatal(err)

@@ -31,6 +31,7 @@ import (
 
 	"github.com/wiretight/wiretight/guard"
 	"github.com/wiretight/wiretight/internal/redact"
+	"github.com/wiretight/wiretight/internal/serve"
 	"github.com/wiretight/wiretight/internal/token"
 )
 
@@ -51,7 +52,8 @@ type fixture struct {
 	t        testing.TB
 	guard    *guard.Guard
 	config   guard.Config // as given to New, for Reload
-	server   *httptest.Server
+	addr     string       // of the TLS listener
+	stop     func()       // takes it down
 	plain    *httptest.Server
 	upstream *upstream
 	signer   *token.Signer
@@ -102,21 +104,31 @@ func (f *fixture) listen() {
 	f.plain.Config.DisableGeneralOptionsHandler = true // OPTIONS * is the guard's to refuse
 	f.plain.Start()
 	f.t.Cleanup(f.plain.Close)
-	f.server = httptest.NewUnstartedServer(f.guard.Handler())
-	f.server.Config.ErrorLog = quiet
-	f.server.Config.DisableGeneralOptionsHandler = true
-	f.server.EnableHTTP2 = true
-	f.server.TLS = &tls.Config{Certificates: []tls.Certificate{serverCertificate(f.t)}, ClientAuth: tls.RequestClientCert}
-	f.server.StartTLS()
-	f.t.Cleanup(f.server.Close)
+	f.serve(f.guard.Handler())
 	f.h1, f.h2 = f.client(false, nil), f.client(true, nil)
+}
+
+// serve puts h on a TLS listener of the server that the program uses.
+func (f *fixture) serve(h http.Handler) {
+	f.t.Helper()
+	s, err := serve.New(serve.Config{Listeners: []serve.Listener{{Name: "https", Addr: "127.0.0.1:0", Handler: h, Refuse: f.guard.Malformed, TLS: &tls.Config{
+		Certificates: []tls.Certificate{serverCertificate(f.t)}, ClientAuth: tls.RequestClientCert, NextProtos: []string{"h2", "http/1.1"},
+	}}}})
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	if err := s.Start(f.t.Context()); err != nil {
+		f.t.Fatal(err)
+	}
+	f.addr, f.stop = s.Addr("https").String(), func() { _ = s.Shutdown(0) }
+	f.t.Cleanup(f.stop)
 }
 
 // client makes a client that reaches the TLS server under any name, shows
 // certificate if it has one, and follows no redirect.
 func (f *fixture) client(h2 bool, certificate *tls.Certificate) *http.Client {
 	roots := x509.NewCertPool()
-	roots.AddCert(f.server.Certificate())
+	roots.AddCert(serverCertificate(f.t).Leaf)
 	conf := &tls.Config{RootCAs: roots}
 	if certificate != nil {
 		conf.Certificates = []tls.Certificate{*certificate}
@@ -128,7 +140,7 @@ func (f *fixture) client(h2 bool, certificate *tls.Certificate) *http.Client {
 		TLSClientConfig: conf, Protocols: protocols, DisableCompression: true,
 		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
 			var d net.Dialer
-			return d.DialContext(ctx, "tcp", f.server.Listener.Addr().String())
+			return d.DialContext(ctx, "tcp", f.addr)
 		},
 	}
 	f.t.Cleanup(tr.CloseIdleConnections)
@@ -267,7 +279,7 @@ func readReply(t testing.TB, res *http.Response) reply {
 // closes. An answer without a status line is none.
 func (f *fixture) raw(sni, text string) []reply {
 	f.t.Helper()
-	c, err := tls.Dial("tcp", f.server.Listener.Addr().String(),
+	c, err := tls.Dial("tcp", f.addr,
 		&tls.Config{InsecureSkipVerify: true, ServerName: sni, NextProtos: []string{"http/1.1"}})
 	if err != nil {
 		f.t.Fatal(err)
@@ -569,5 +581,6 @@ var makeServerCertificate = sync.OnceValues(func() (tls.Certificate, error) {
 	if err != nil {
 		return tls.Certificate{}, err
 	}
-	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}, nil
+	leaf, err := x509.ParseCertificate(der)
+	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key, Leaf: leaf}, err
 })

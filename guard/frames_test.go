@@ -22,7 +22,7 @@ type frames struct {
 
 func (f *fixture) frames() *frames {
 	f.t.Helper()
-	c, err := tls.Dial("tcp", f.server.Listener.Addr().String(),
+	c, err := tls.Dial("tcp", f.addr,
 		&tls.Config{InsecureSkipVerify: true, ServerName: testHost, NextProtos: []string{"h2"}})
 	if err != nil {
 		f.t.Fatal(err)

@@ -82,7 +82,7 @@ func grpcFixture(t testing.TB, change func(*guard.Config)) (*fixture, *grpc.Clie
 		c.Limits.IdleStream = time.Hour
 		change(c)
 	})
-	conn, err := grpc.NewClient("passthrough:///"+f.server.Listener.Addr().String(), grpc.WithAuthority(testHost),
+	conn, err := grpc.NewClient("passthrough:///"+f.addr, grpc.WithAuthority(testHost),
 		grpc.WithDefaultCallOptions(grpc.ForceCodec(plainCodec{})),
 		grpc.WithTransportCredentials(credentials.NewTLS(&tls.Config{InsecureSkipVerify: true, ServerName: testHost, NextProtos: []string{"h2"}})))
 	if err != nil {

@@ -277,6 +277,7 @@ func (g *Guard) handler(next http.Handler) http.Handler {
 		if f := x.ask(); f != nil {
 			x.answer.refused = f
 			f.write(x.w, r.Method, x.id)
+			x.keepsNothing()
 			return
 		}
 		switch {

@@ -165,6 +165,7 @@ func (x *exchange) roundTrip(ctx context.Context, out *http.Request, direct bool
 		}
 		res, err := t.direct.Do(ctx, out, x.answer.severable, x.informed)
 		if !errors.Is(err, origin.ErrHTTP2) {
+			x.keepsNothing() // Transport would
 			return res, err
 		}
 		t.other.Store(true)

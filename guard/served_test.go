@@ -17,7 +17,7 @@ func TestServed(t *testing.T) {
 	f, w := newWireFixture(t, nil)
 	s, err := serve.New(serve.Config{Listeners: []serve.Listener{
 		{
-			Name: "https", Addr: "127.0.0.1:0", Handler: f.guard.Handler(),
+			Name: "https", Addr: "127.0.0.1:0", Handler: f.guard.Handler(), Refuse: f.guard.Malformed,
 			TLS: &tls.Config{Certificates: []tls.Certificate{serverCertificate(t)}, NextProtos: []string{"h2", "http/1.1"}},
 		},
 		{Name: "plaintext", Addr: "127.0.0.1:0", Handler: f.guard.Plaintext()},
@@ -39,6 +39,10 @@ func TestServed(t *testing.T) {
 		{"OPTIONS of all", "https", "OPTIONS * HTTP/1.1\r\n" + host + token + "\r\n", 400},
 		{"CONNECT", "https", "CONNECT api.example.com:443 HTTP/1.1\r\n" + host + token + "\r\n", 400},
 		{"two lengths", "https", "POST /items HTTP/1.1\r\n" + host + token + "Content-Length: 0\r\nContent-Length: 66\r\n\r\n" + smuggled, 400},
+		{"two Hosts", "https", "GET /items HTTP/1.1\r\n" + host + host + token + "\r\n", 400},
+		{"bad escape", "https", "GET /%zz HTTP/1.1\r\n" + host + token + "\r\n", 400},
+		{"unknown coding", "https", "POST /items HTTP/1.1\r\n" + host + token + "Transfer-Encoding: gzip\r\n\r\n", 501},
+		{"unknown version", "https", "GET /items HTTP/3.0\r\n" + host + token + "\r\n", 505},
 		{"header over the limit", "https", "GET /items HTTP/1.1\r\n" + host + token + "X-A: " + strings.Repeat("a", 80<<10) + "\r\n\r\n", 431},
 		{"in clear", "plaintext", "GET /items HTTP/1.1\r\n" + host + "\r\n", 308},
 		{"in clear with a token", "plaintext", "GET /items HTTP/1.1\r\n" + host + "Authorization: Bearer x\r\n\r\n", 403},
@@ -55,8 +59,17 @@ func TestServed(t *testing.T) {
 			if c.listener == "https" {
 				conn = tls.Client(conn, &tls.Config{InsecureSkipVerify: true, ServerName: testHost, NextProtos: []string{"http/1.1"}})
 			}
-			if got := exchangeRaw(t, conn, c.text); len(got) == 0 || got[0].status != c.status {
-				t.Errorf("got %v, want %d", got, c.status)
+			got := exchangeRaw(t, conn, c.text)
+			if len(got) == 0 || got[0].status != c.status {
+				t.Fatalf("got %v, want %d", got, c.status)
+			}
+			if c.listener == "https" && c.status != 200 {
+				if p := got[0].problem(); p.Status != c.status || p.RequestID == "" || p.RequestID != got[0].header.Get("X-Request-Id") {
+					t.Errorf("got %v, want a problem with the request's id", got[0])
+				}
+				if all := f.log.of(t, got[0].problem().RequestID); len(all) != 1 || all[0]["decision"] != "refused" || all[0]["reason"] == "" {
+					t.Errorf("got log %v, want one refusal", all)
+				}
 			}
 		})
 	}

@@ -5,10 +5,8 @@ import (
 	"crypto/tls"
 	"errors"
 	"io"
-	"log"
 	"net"
 	"net/http"
-	"net/http/httptest"
 	"strings"
 	"sync"
 	"testing"
@@ -21,13 +19,8 @@ import (
 func wrapping(t testing.TB, h http.HandlerFunc) *fixture {
 	t.Helper()
 	f := newFixture(t, func(c *guard.Config) { c.Limits.IdleStream = time.Hour })
-	f.server.Close()
-	f.server = httptest.NewUnstartedServer(f.guard.Wrap(h))
-	f.server.Config.ErrorLog = log.New(io.Discard, "", 0)
-	f.server.EnableHTTP2 = true
-	f.server.TLS = &tls.Config{Certificates: []tls.Certificate{serverCertificate(t)}}
-	f.server.StartTLS()
-	t.Cleanup(f.server.Close)
+	f.stop()
+	f.serve(f.guard.Wrap(h))
 	f.h1, f.h2 = f.client(false, nil), f.client(true, nil)
 	return f
 }
@@ -196,7 +189,7 @@ func errTimeout(err error) error {
 // dialRaw opens a TLS connection of HTTP/1.1 and sends text.
 func (f *fixture) dialRaw(text string) (*tls.Conn, *bufio.Reader) {
 	f.t.Helper()
-	c, err := tls.Dial("tcp", f.server.Listener.Addr().String(),
+	c, err := tls.Dial("tcp", f.addr,
 		&tls.Config{InsecureSkipVerify: true, ServerName: testHost, NextProtos: []string{"http/1.1"}})
 	if err != nil {
 		f.t.Fatal(err)

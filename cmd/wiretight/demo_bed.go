@@ -130,9 +130,9 @@ func (b *demoBed) startGuard(ctx context.Context, o demoOptions) error {
 		return err
 	}
 	server, err := serve.New(serve.Config{Listeners: []serve.Listener{
-		{Name: "https", Addr: o.listen, TLS: b.certs.Config(), Handler: b.guard.Handler()},
+		{Name: "https", Addr: o.listen, TLS: b.certs.Config(), Handler: b.guard.Handler(), Refuse: b.guard.Malformed},
 		{Name: "plaintext", Addr: "127.0.0.1:0", Handler: b.guard.Plaintext()},
-		{Name: "limited", Addr: "127.0.0.1:0", TLS: b.certs.Config(), Handler: b.limited.Handler()},
+		{Name: "limited", Addr: "127.0.0.1:0", TLS: b.certs.Config(), Handler: b.limited.Handler(), Refuse: b.limited.Malformed},
 	}})
 	if err != nil {
 		return err

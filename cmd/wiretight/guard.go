@@ -212,7 +212,7 @@ func (d *daemon) start(ctx context.Context) error {
 // listen opens every listener, or none.
 func (d *daemon) listen(ctx context.Context) error {
 	listeners := []serve.Listener{
-		{Name: "https", Addr: d.cfg.Listen, TLS: d.certs.Config(), Handler: d.tracing(d.guard.Handler())},
+		{Name: "https", Addr: d.cfg.Listen, TLS: d.certs.Config(), Handler: d.tracing(d.guard.Handler()), Refuse: d.guard.Malformed},
 	}
 	if d.cfg.Plaintext != "" {
 		listeners = append(listeners, serve.Listener{Name: "plaintext", Addr: d.cfg.Plaintext, Handler: d.certs.ACMEHandler(d.guard.Plaintext())})

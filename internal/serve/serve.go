@@ -18,6 +18,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/wiretight/wiretight/internal/front"
 )
 
 // Listener is one address and what answers there.
@@ -32,6 +34,10 @@ type Listener struct {
 	TLS *tls.Config
 	// Handler answers. It must be set.
 	Handler http.Handler
+	// Refuse answers, with TLS over HTTP/1.1, what is no request: with that
+	// status and for that reason, which is for logs. r has neither path nor
+	// header. Nil: the status alone.
+	Refuse func(w http.ResponseWriter, r *http.Request, status int, reason string)
 	// Last keeps the listener answering until all others have drained, so
 	// that health can be asked during a shutdown.
 	Last bool
@@ -95,6 +101,8 @@ type Server struct {
 type running struct {
 	Listener
 	server   *http.Server
+	front    *front.Server // HTTP/1.1 over TLS; nil: without TLS
+	feed     *front.Feed   // what front leaves to server
 	gate     *gate
 	handlers handlers
 }
@@ -109,7 +117,7 @@ func New(config Config) (*Server, error) {
 	s := &Server{
 		config:   config,
 		draining: make(chan struct{}),
-		failed:   make(chan error, len(config.Listeners)),
+		failed:   make(chan error, 2*len(config.Listeners)),
 	}
 	s.requests, s.cut = context.WithCancel(context.Background())
 	records := newErrorLog(config.Logger, config.Now)
@@ -205,6 +213,20 @@ func (s *Server) prepare(l Listener, records *log.Logger) *running {
 			challengeProtocol: func(_ *http.Server, c *tls.Conn, _ http.Handler) { _ = c.Close() },
 		},
 	}
+	if l.TLS != nil {
+		r.front = front.New(front.Config{
+			TLS:           l.TLS,
+			Handler:       r.server.Handler,
+			Refuse:        l.Refuse,
+			Rest:          func(c net.Conn) { r.feed.Give(c) },
+			Base:          s.requests,
+			HeaderTimeout: s.config.ReadHeaderTimeout,
+			IdleTimeout:   s.config.IdleTimeout,
+			MaxHeader:     s.config.MaxHeaderBytes,
+			State:         connState,
+			Log:           records,
+		})
+	}
 	return r
 }
 
@@ -232,7 +254,13 @@ func (s *Server) Start(ctx context.Context) error {
 		return errors.Join(errs...)
 	}
 	for _, r := range s.running {
-		s.accept.Go(func() { s.serve(r) })
+		if r.front == nil {
+			s.accept.Go(func() { s.watch(r, r.server.Serve(r.gate)) })
+			continue
+		}
+		r.feed = front.NewFeed(r.gate.Addr())
+		s.accept.Go(func() { s.watch(r, r.front.Serve(r.gate)) })
+		s.accept.Go(func() { s.watch(r, r.server.Serve(r.feed)) })
 	}
 	return nil
 }
@@ -245,12 +273,8 @@ func (s *Server) abandon() {
 	}
 }
 
-func (s *Server) serve(r *running) {
-	var ln net.Listener = r.gate
-	if r.TLS != nil {
-		ln = tls.NewListener(ln, r.TLS)
-	}
-	err := r.server.Serve(ln)
+// watch reports the end of accepting, if nobody has asked for it.
+func (s *Server) watch(r *running, err error) {
 	if !errors.Is(err, http.ErrServerClosed) {
 		s.failed <- fmt.Errorf("accept on listener %q: %w", r.Name, err)
 	}

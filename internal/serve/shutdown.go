@@ -97,8 +97,21 @@ func (s *Server) drainAll(ctx context.Context, last bool) error {
 	return errors.Join(errs...)
 }
 
+// shut stops accepting and waits until the last connection has ended, or ctx.
+func (r *running) shut(ctx context.Context) error {
+	if r.front == nil {
+		return r.server.Shutdown(ctx)
+	}
+	var first error
+	var wg sync.WaitGroup
+	wg.Go(func() { first = r.front.Shutdown(ctx) })
+	err := r.server.Shutdown(ctx) // HTTP/2 peers hear of the end at the same time
+	wg.Wait()
+	return errors.Join(first, err)
+}
+
 func (s *Server) down(ctx context.Context, r *running) error {
-	err := r.server.Shutdown(ctx)
+	err := r.shut(ctx)
 	if err != nil && !errors.Is(err, ctx.Err()) {
 		err = fmt.Errorf("close listener %q: %w", r.Name, err)
 	} else {
@@ -113,6 +126,9 @@ func (s *Server) down(ctx context.Context, r *running) error {
 	_ = r.server.Close()
 	late, cancel := context.WithTimeout(context.Background(), settle)
 	defer cancel()
+	if r.front != nil {
+		_ = r.front.Close(late) // handlers that do not end are counted below
+	}
 	if n := r.handlers.wait(late); n > 0 {
 		return errors.Join(err, fmt.Errorf("shut down listener %q: %d handlers ignore the end of their connection", r.Name, n))
 	}
