@@ -50,6 +50,7 @@ type Ring struct {
 	synced  atomic.Int64              // monotonic nanoseconds since started; 0: never
 	lost    atomic.Pointer[time.Time] // what the store told of losses when the keys were read
 	adopts  sync.Mutex
+	outage  outage
 }
 
 // ringState is the ring as this instance knows it. It is immutable.
@@ -107,7 +108,10 @@ func (r *Ring) watch(ctx context.Context) {
 	}
 }
 
-func (r *Ring) heard() { r.synced.Store(int64(time.Since(r.started)) + 1) }
+func (r *Ring) heard() {
+	r.synced.Store(int64(time.Since(r.started)) + 1)
+	r.outage.heard(time.Now(), r.cfg.Now())
+}
 
 // changed adopts what another instance wrote.
 func (r *Ring) changed(rec store.Record) {

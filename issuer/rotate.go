@@ -88,10 +88,11 @@ func (c *call) rotate(p presented) (access, grant, string, *failure) {
 }
 
 // withinGrace tells whether the last rotation is so fresh that its answer may
-// not have arrived.
+// not have arrived, not counting the time in which the store was away.
 func (c *call) withinGrace(fam *family) bool {
-	since := c.at.Sub(time.UnixMilli(fam.Rotated))
-	return c.cfg.RefreshGrace > 0 && since <= c.cfg.RefreshGrace && since >= -c.cfg.RefreshGrace
+	grace, rotated := c.cfg.RefreshGrace, time.UnixMilli(fam.Rotated)
+	since := c.at.Sub(rotated)
+	return grace > 0 && (since <= grace && since >= -grace || c.ring.outage.excuses(rotated, c.at, grace))
 }
 
 // mayRefresh refuses who may not refresh the family. A token in wrong hands

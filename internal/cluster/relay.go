@@ -1,6 +1,7 @@
 package cluster
 
 import (
+	"bytes"
 	"context"
 	"net"
 	"sync"
@@ -17,6 +18,7 @@ type Relay struct {
 
 	mu    sync.Mutex
 	delay time.Duration
+	mute  [][]byte
 	whole chan struct{} // closed while the wire is whole
 }
 
@@ -39,7 +41,32 @@ func newRelay(ctx context.Context, target string) (*Relay, error) {
 func (r *Relay) Delay(d time.Duration) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.delay = d
+	r.delay, r.mute = d, nil
+}
+
+// MuteAfter holds every answer of the store back from the moment on at which a
+// question with all of words has passed. Delay(0) ends that.
+func (r *Relay) MuteAfter(words ...string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, w := range words {
+		r.mute = append(r.mute, []byte(w))
+	}
+}
+
+// asked looks at a question that is about to pass.
+func (r *Relay) asked(question []byte) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if len(r.mute) == 0 {
+		return
+	}
+	for _, w := range r.mute {
+		if !bytes.Contains(question, w) {
+			return
+		}
+	}
+	r.delay, r.mute = time.Hour, nil
 }
 
 // Cut lets nothing through any more. As in a network that has broken, no
@@ -126,6 +153,8 @@ func (r *Relay) pump(ctx context.Context, from, to net.Conn, slow bool) {
 			due := time.Now()
 			if delay, _ := r.state(); slow {
 				due = due.Add(delay)
+			} else {
+				r.asked(buf[:n])
 			}
 			select {
 			case on <- chunk{due, buf[:n]}:
