@@ -23,6 +23,7 @@ type answer struct {
 	status   int
 	bytes    int64
 	refused  *refusal
+	swept    bool // of headers that the upstream must not set
 	replaced bool // refused took the place of what the upstream said
 	aborted  string
 	body     io.Writer              // set when the body takes a way round
@@ -232,11 +233,15 @@ func (c *watchedConn) CloseWrite() error {
 	return c.Close()
 }
 
-// unwanted are answer headers that tell what runs behind, or speak for the
+// unwanted reports answer headers that tell what runs behind, or speak for the
 // guard.
-var unwanted = []string{
-	"Server", "X-Powered-By", "X-Aspnet-Version", "X-Aspnetmvc-Version", "X-Generator", "X-Runtime", "X-Version",
-	"Strict-Transport-Security", "Alt-Svc", "Public-Key-Pins", "X-Request-Id",
+func unwanted(name string) bool {
+	switch name {
+	case "Server", "X-Powered-By", "X-Aspnet-Version", "X-Aspnetmvc-Version", "X-Generator", "X-Runtime", "X-Version",
+		"Strict-Transport-Security", "Alt-Svc", "Public-Key-Pins", "X-Request-Id":
+		return true
+	}
+	return false
 }
 
 // own puts the guard's own headers on every answer.
@@ -247,19 +252,33 @@ func (a *answer) own(h http.Header) {
 		h["Content-Type"] = nil // what the upstream did not name is not guessed
 	}
 	h["X-Content-Type-Options"] = a.x.one("nosniff")
+	if !a.swept {
+		a.x.dropCORS(h)
+	}
 	a.x.setCORS(h)
 }
 
 // guardHeader guards the header of an answer that the upstream, or the wrapped
 // handler, has made. A reason means that the answer must not go out.
 func (a *answer) guardHeader(h http.Header, status int) (reason string) {
-	for _, name := range unwanted {
-		delete(h, name)
+	a.swept = true
+	leads, cookies := false, false
+	for name := range h {
+		switch {
+		case unwanted(name) || a.x.foreignCORS(name):
+			delete(h, name)
+		case name == "Location" || name == "Content-Location" || name == "Refresh":
+			leads = true
+		case name == "Set-Cookie":
+			cookies = true
+		}
 	}
-	if reason := a.guardLocations(h); reason != "" {
-		return reason
+	if leads {
+		if reason := a.guardLocations(h); reason != "" {
+			return reason
+		}
 	}
-	if len(h["Set-Cookie"]) > 0 {
+	if cookies {
 		a.guardCookies(h)
 	}
 	if a.x.credentialed && len(h["Cache-Control"]) == 0 {

@@ -17,6 +17,9 @@ type canonical struct {
 	// query is everything behind the first question mark, as it came.
 	query    string
 	hasQuery bool
+	// marked says that encoded has one of the five bytes that mean themselves,
+	// but that net/url alone would escape.
+	marked bool
 }
 
 // canonicalize reads a request target in origin form. The reason is empty when
@@ -36,10 +39,12 @@ func canonicalize(target string) (c canonical, reason string) {
 	}
 	plain := true
 	for i := 0; i < len(path); i++ {
-		if !plainByte[path[i]] {
+		class := byteClass[path[i]]
+		if class == escapedInPath {
 			plain = false
 			break
 		}
+		c.marked = c.marked || class == markedInPath
 	}
 	if plain {
 		c.encoded, c.decoded = path, path
@@ -59,7 +64,7 @@ func canonicalizeSlow(c canonical, path string) (canonical, string) {
 				return c, reason
 			}
 			decoded = append(decoded, b)
-			if plainByte[b] {
+			if byteClass[b] != escapedInPath {
 				encoded = append(encoded, b)
 			} else {
 				encoded = appendEscape(encoded, b)
@@ -88,6 +93,7 @@ func canonicalizeSlow(c canonical, path string) (canonical, string) {
 		return c, "path is encoded twice"
 	}
 	c.encoded, c.decoded = string(encoded), string(decoded)
+	c.marked = strings.ContainsAny(c.encoded, marks)
 	return c, ambiguousSegments(c.decoded)
 }
 
@@ -136,8 +142,8 @@ func escapedByte(b byte) string {
 // form and no other.
 func (c *canonical) write(u *url.URL) {
 	u.Path, u.RawPath = c.decoded, ""
-	if c.encoded != c.decoded || strings.ContainsAny(c.encoded, "!'()*") {
-		u.RawPath = c.encoded // net/url alone would escape these five
+	if c.marked || c.encoded != c.decoded {
+		u.RawPath = c.encoded
 	}
 	u.RawQuery, u.ForceQuery = c.query, c.hasQuery && c.query == ""
 }
@@ -163,11 +169,24 @@ func ambiguousSegments(path string) string {
 	return ""
 }
 
-// plainByte marks the bytes that mean themselves in a path: unreserved,
-// sub-delims without the semicolon, colon, at and slash (RFC 3986 §3.3).
-var plainByte = func() (t [256]bool) {
+// The classes of bytes in a path. The zero one is the strictest.
+const (
+	escapedInPath = iota
+	plainInPath   // unreserved, sub-delims without the semicolon, colon, at and slash (RFC 3986 §3.3)
+	markedInPath  // plain, and one of marks
+)
+
+// marks are plain bytes that net/url escapes.
+const marks = "!'()*"
+
+var byteClass = func() (t [256]uint8) {
 	for b := range 256 {
-		t[b] = unreserved(byte(b)) || strings.IndexByte("!$&'()*+,=:@/", byte(b)) >= 0
+		switch {
+		case strings.IndexByte(marks, byte(b)) >= 0:
+			t[b] = markedInPath
+		case unreserved(byte(b)) || strings.IndexByte("$&+,=:@/", byte(b)) >= 0:
+			t[b] = plainInPath
+		}
 	}
 	return t
 }()

@@ -123,14 +123,22 @@ func (x *exchange) preflight() string {
 	return ""
 }
 
-// setCORS puts the headers that let an allowed origin read the answer, and
-// replaces whatever the upstream thought about it.
-func (x *exchange) setCORS(h http.Header) {
+// foreignCORS reports the CORS headers of an answer that are not the guard's.
+func (x *exchange) foreignCORS(name string) bool {
+	return strings.HasPrefix(name, "Access-Control-") && !x.preflighted
+}
+
+// dropCORS removes whatever the upstream thought about other origins.
+func (x *exchange) dropCORS(h http.Header) {
 	for name := range h {
-		if strings.HasPrefix(name, "Access-Control-") && !x.preflighted {
+		if x.foreignCORS(name) {
 			delete(h, name)
 		}
 	}
+}
+
+// setCORS puts the headers that let an allowed origin read the answer.
+func (x *exchange) setCORS(h http.Header) {
 	p := x.policy.cors
 	if p == nil {
 		return
@@ -150,7 +158,7 @@ func (x *exchange) setCORS(h http.Header) {
 	if p.any && !p.credentials && !p.origins[x.origin] {
 		h["Access-Control-Allow-Origin"] = []string{"*"}
 	} else {
-		h["Access-Control-Allow-Origin"] = []string{x.origin}
+		h["Access-Control-Allow-Origin"] = x.one(x.origin)
 	}
 	if p.credentials {
 		h["Access-Control-Allow-Credentials"] = valueTrue

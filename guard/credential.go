@@ -123,12 +123,15 @@ func checkCredential(x *exchange) *refusal {
 // what they take for a token must not get past us as none.
 func cutScheme(authorization string) (scheme, rest string) {
 	authorization = strings.Trim(authorization, " \t")
-	i := strings.IndexAny(authorization, " \t")
-	if i < 0 {
-		return authorization, ""
+	for i := range len(authorization) {
+		if isBlank(authorization[i]) {
+			return authorization[:i], strings.Trim(authorization[i:], " \t")
+		}
 	}
-	return authorization[:i], strings.Trim(authorization[i:], " \t")
+	return authorization, ""
 }
+
+func isBlank(b byte) bool { return b == ' ' || b == '\t' }
 
 // cookieTokens reads the token cookies.
 func (x *exchange) cookieTokens() (c credential, reason string) {

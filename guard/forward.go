@@ -123,12 +123,13 @@ func headerEscape(s string) string {
 // forwardAddress sets X-Forwarded-* and Forwarded (RFC 7239). They replace
 // what came, unless it came from a trusted proxy.
 func (x *exchange) forwardAddress(out http.Header) {
-	peer := x.peer.String()
-	if !x.peer.IsValid() {
-		peer = "unknown"
-	}
+	peer := x.peerText()
 	chain := peer
-	forwarded := "for=" + forwardedNode(x.peer) + `;host="` + x.r.Host + `";proto=https`
+	node := peer
+	if x.peer.Is6() {
+		node = `"[` + peer + `]"`
+	}
+	forwarded := "for=" + node + `;host="` + x.r.Host + `";proto=https`
 	if prior := x.forwarded["X-Forwarded-For"]; len(prior) > 0 {
 		chain = strings.Join(prior, ", ") + ", " + peer
 	}
@@ -142,14 +143,16 @@ func (x *exchange) forwardAddress(out http.Header) {
 	out["X-Request-Id"] = x.one(x.id)
 }
 
-func forwardedNode(a netip.Addr) string {
-	switch {
-	case !a.IsValid():
+// peerText is the peer's address. Usually it is part of what the server said
+// of the connection, and costs nothing.
+func (x *exchange) peerText() string {
+	if !x.peer.IsValid() {
 		return "unknown"
-	case a.Is6():
-		return `"[` + a.String() + `]"`
 	}
-	return a.String()
+	if i := strings.IndexByte(x.r.RemoteAddr, ':'); i > 0 && x.peer.Is4() && x.r.RemoteAddr[0] != '[' {
+		return x.r.RemoteAddr[:i] // netip takes IPv4 in one form only
+	}
+	return x.peer.String()
 }
 
 // forwardedHTTPS reports whether a trusted proxy in front of a handler without

@@ -242,6 +242,7 @@ type exchange struct {
 	secrets    secrets
 	// credentialed says that the request shows who it comes from, by whatever scheme.
 	credentialed bool
+	hops         bool         // the request has hop-by-hop fields
 	parsed       *token.Token // set when the token was not remembered
 	facts        facts
 	thumbprint   thumbprint // of what the token is bound to

@@ -104,22 +104,20 @@ func foldedByte(b byte) byte {
 	return '-'
 }
 
-// ordinary are the canonical names of headers that need no closer look, so
-// that the common request costs one map lookup a header.
-var ordinary = func() map[string]bool {
-	m := map[string]bool{}
-	for _, n := range []string{
-		"Accept", "Accept-Encoding", "Accept-Language", "Authorization", "Cache-Control", "Content-Encoding",
+// ordinary reports the canonical names of headers that need no closer look, so
+// that the common request costs next to nothing.
+func ordinary(name string) bool {
+	switch name {
+	case "Accept", "Accept-Encoding", "Accept-Language", "Authorization", "Cache-Control", "Content-Encoding",
 		"Content-Type", "Cookie", "Date", "Dpop", "Expect", "If-Match", "If-Modified-Since",
 		"If-None-Match", "If-Range", "If-Unmodified-Since", "Origin", "Pragma", "Priority", "Range", "Referer",
 		"Sec-Ch-Ua", "Sec-Ch-Ua-Mobile", "Sec-Ch-Ua-Platform", "Sec-Fetch-Dest", "Sec-Fetch-Mode", "Sec-Fetch-Site",
 		"Sec-Fetch-User", "Sec-Websocket-Extensions", "Sec-Websocket-Key", "Sec-Websocket-Protocol",
-		"Sec-Websocket-Version", "Te", "Traceparent", "Tracestate", "Upgrade-Insecure-Requests", "User-Agent",
-	} {
-		m[n] = true
+		"Sec-Websocket-Version", "Traceparent", "Tracestate", "Upgrade-Insecure-Requests", "User-Agent":
+		return true
 	}
-	return m
-}()
+	return false
+}
 
 // checkHeaders refuses headers with two meanings and removes what a client
 // must not be believed. It removes all of it even if it refuses: the rule may
@@ -129,9 +127,12 @@ func checkHeaders(x *exchange) *refusal {
 	var no *refusal
 	for name, values := range h {
 		switch {
-		case ordinary[name]:
-		case name == "Connection":
-			no = either(no, checkConnection(values))
+		case ordinary(name):
+		case hopByHop(name):
+			x.hops = true // removed later: the guard itself reads them
+			if name == "Connection" {
+				no = either(no, checkConnection(values))
+			}
 		case name == "Content-Length":
 			no = either(no, x.checkLength(values))
 		case framingAlias(name):

@@ -12,16 +12,22 @@ import (
 type hostSet struct {
 	anyPort map[string]bool // name
 	exact   map[string]bool // name:port, joined as by net.JoinHostPort
+	// names is anyPort without the addresses that a Host has in brackets. What
+	// is in it, letter for letter, needs no closer look.
+	names map[string]bool
 }
 
 func newHostSet(hosts []string) hostSet {
-	s := hostSet{anyPort: map[string]bool{}, exact: map[string]bool{}}
+	s := hostSet{anyPort: map[string]bool{}, exact: map[string]bool{}, names: map[string]bool{}}
 	for _, h := range hosts {
 		name, port, ok := splitHost(strings.ToLower(h))
 		switch {
 		case !ok:
 		case port == "":
 			s.anyPort[name] = true
+			if !strings.Contains(name, ":") {
+				s.names[name] = true
+			}
 		default:
 			s.exact[net.JoinHostPort(name, port)] = true
 		}
@@ -31,7 +37,11 @@ func newHostSet(hosts []string) hostSet {
 
 // allows reports whether a Host header, lower or upper case, is on the list.
 func (s hostSet) allows(host string) (name string, ok bool) {
-	name, port, ok := splitHost(lower(host))
+	name, port, hasPort := strings.Cut(host, ":")
+	if s.names[name] && (!hasPort || validPort(port)) {
+		return name, true
+	}
+	name, port, ok = splitHost(lower(host))
 	if !ok {
 		return "", false
 	}
@@ -124,7 +134,7 @@ func checkHost(x *exchange) *refusal {
 	if also := x.r.Header["Host"]; len(also) > 0 {
 		return &refusal{rule: RuleHost, kind: kindHostUnknown, reason: "a Host field beside :authority"}
 	}
-	if x.r.TLS != nil && x.r.TLS.ServerName != "" && name != strings.TrimSuffix(lower(x.r.TLS.ServerName), ".") {
+	if x.r.TLS != nil && x.r.TLS.ServerName != "" && name != x.r.TLS.ServerName && name != strings.TrimSuffix(lower(x.r.TLS.ServerName), ".") {
 		return &refusal{
 			rule: RuleHost, kind: kindHostMisdirected,
 			reason: "host " + quoted(name) + " differs from the handshake's " + quoted(x.r.TLS.ServerName),

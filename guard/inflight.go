@@ -18,10 +18,13 @@ type inflight struct {
 	shards [16]inflightShard
 }
 
+// inflightShard lists some of the requests. What of a flight is not atomic
+// belongs to its mutex.
 type inflightShard struct {
-	mu   sync.Mutex
-	open map[*exchange]context.CancelFunc
-	_    [40]byte
+	mu    sync.Mutex
+	first *exchange
+	n     int
+	_     [40]byte
 }
 
 // flight is what inflight needs to know of one request.
@@ -33,7 +36,11 @@ type flight struct {
 	active   atomic.Int64          // Unix nanoseconds of the last byte, set by the answer
 	broken   atomic.Pointer[error] // why the request's body could not be read
 	cut      cutReason
-	shard    *inflightShard
+
+	shard      *inflightShard
+	next, prev *exchange
+	listed     bool
+	cancel     context.CancelFunc
 }
 
 // cutting says why an exchange is cut, and what the client is told if nothing
@@ -64,19 +71,19 @@ func (c *cutReason) Load() string {
 const cutEvery = 200 * time.Millisecond
 
 func newInflight(g *Guard) *inflight {
-	f := &inflight{guard: g}
-	for i := range f.shards {
-		f.shards[i].open = map[*exchange]context.CancelFunc{}
-	}
-	return f
+	return &inflight{guard: g}
 }
 
 func (f *inflight) enter(x *exchange, cancel context.CancelFunc) {
 	s := &f.shards[x.id[0]&15]
-	x.flight.shard = s
+	x.flight.shard, x.flight.cancel, x.flight.listed = s, cancel, true
 	x.flight.active.Store(x.now.UnixNano())
 	s.mu.Lock()
-	s.open[x] = cancel
+	if x.flight.next = s.first; s.first != nil {
+		s.first.flight.prev = x
+	}
+	s.first = x
+	s.n++
 	s.mu.Unlock()
 }
 
@@ -84,8 +91,21 @@ func (f *inflight) enter(x *exchange, cancel context.CancelFunc) {
 func (f *inflight) leave(x *exchange) {
 	s := x.flight.shard
 	s.mu.Lock()
-	delete(s.open, x)
-	s.mu.Unlock()
+	defer s.mu.Unlock()
+	fl := &x.flight
+	if !fl.listed {
+		return
+	}
+	if fl.next != nil {
+		fl.next.flight.prev = fl.prev
+	}
+	if fl.prev != nil {
+		fl.prev.flight.next = fl.next
+	} else {
+		s.first = fl.next
+	}
+	fl.next, fl.prev, fl.listed = nil, nil, false
+	s.n--
 }
 
 // sweep cuts what must not go on.
@@ -109,9 +129,9 @@ func (f *inflight) cutThose(why func(*exchange) *cutting) {
 		s := &f.shards[i]
 		var all []due
 		s.mu.Lock()
-		for x, cancel := range s.open {
+		for x := s.first; x != nil; x = x.flight.next {
 			if w := why(x); w != nil {
-				all = append(all, due{x, cancel, w})
+				all = append(all, due{x, x.flight.cancel, w})
 			}
 		}
 		s.mu.Unlock()
@@ -123,7 +143,7 @@ func (f *inflight) cutThose(why func(*exchange) *cutting) {
 	}
 }
 
-// over says why a request must not go on.
+// over says why a request must not go on. Its shard is locked.
 func (f *inflight) over(x *exchange, now time.Time) *cutting {
 	if !x.flight.hijacked.Load() && x.r.Context().Err() != nil {
 		return clientGone

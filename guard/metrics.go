@@ -166,7 +166,7 @@ func (f *inflight) count() (n int) {
 	for i := range f.shards {
 		s := &f.shards[i]
 		s.mu.Lock()
-		n += len(s.open)
+		n += s.n
 		s.mu.Unlock()
 	}
 	return n

@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"net/http/httptrace"
 	"net/textproto"
+	"net/url"
 	"strings"
 	"sync"
 	"time"
@@ -62,10 +63,12 @@ func (x *exchange) relay() {
 		x.upstreamFailed(fmt.Errorf("answers with status %03d", res.StatusCode))
 		return
 	}
-	removeHops(res.Header)
+	removeNamed(res.Header)
 	h := x.w.Header()
 	for name, values := range res.Header {
-		h[name] = values
+		if !hopByHop(name) && !unwanted(name) {
+			h[name] = values
+		}
 	}
 	announced := announceTrailers(h, res.Trailer)
 	x.w.WriteHeader(res.StatusCode)
@@ -87,28 +90,32 @@ func (x *exchange) relay() {
 // the header, which has nothing left to tell us.
 func (x *exchange) outgoing() *http.Request {
 	h := x.r.Header
-	upgrade := isWebSocket(x.r)
-	trailers := hasToken(h["Te"], "trailers")
-	removeHops(h)
+	if x.hops {
+		upgrade := isWebSocket(x.r)
+		trailers := hasToken(h["Te"], "trailers")
+		removeHops(h)
+		if upgrade {
+			h["Connection"], h["Upgrade"] = []string{"Upgrade"}, []string{"websocket"}
+		}
+		if trailers {
+			h["Te"] = []string{"trailers"}
+		}
+	}
 	delete(h, "Content-Length") // whoever sends the body says how long it is
-	if upgrade {
-		h["Connection"], h["Upgrade"] = []string{"Upgrade"}, []string{"websocket"}
-	}
-	if trailers {
-		h["Te"] = []string{"trailers"}
-	}
-	if _, ok := h["User-Agent"]; !ok {
-		h["User-Agent"] = []string{""} // else Transport sends its own
-	}
 	up := x.route.upstream
-	out := &http.Request{Method: x.r.Method, Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1, Header: h, Host: x.r.Host, ContentLength: x.r.ContentLength}
-	target := *x.r.URL
+	room := new(struct { // both in one piece
+		request http.Request
+		url     url.URL
+	})
+	out, target := &room.request, &room.url
+	*out = http.Request{Method: x.r.Method, Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1, Header: h, Host: x.r.Host, ContentLength: x.r.ContentLength}
+	*target = *x.r.URL
 	target.Scheme, target.Host, target.User, target.Fragment = up.scheme, up.host, nil, ""
 	if x.policy.forward != ForwardToken {
 		x.hideQueryToken()
 	}
-	x.path.write(&target)
-	out.URL = &target
+	x.path.write(target)
+	out.URL = target
 	if x.r.ContentLength != 0 && x.r.Body != nil {
 		out.Body = x.upload()
 	}
@@ -155,21 +162,19 @@ func (x *exchange) roundTrip(ctx context.Context, out *http.Request, direct bool
 	t := x.route.upstream.transport
 	start := time.Now()
 	defer func() { x.upstreamTook = time.Since(start) }()
-	if t.h2c != nil && isGRPC(out.Header) {
-		return t.h2c.RoundTrip(out.WithContext(ctx))
-	}
 	if direct {
-		agent := out.Header["User-Agent"]
-		if agent[0] == "" {
-			delete(out.Header, "User-Agent")
-		}
 		res, err := t.direct.Do(ctx, out, x.answer.severable, x.informed)
 		if !errors.Is(err, origin.ErrHTTP2) {
 			x.keepsNothing() // Transport would
 			return res, err
 		}
 		t.other.Store(true)
-		out.Header["User-Agent"] = agent
+	}
+	if _, ok := out.Header["User-Agent"]; !ok {
+		out.Header["User-Agent"] = []string{""} // else Transport sends its own
+	}
+	if t.h2c != nil && isGRPC(out.Header) {
+		return t.h2c.RoundTrip(out.WithContext(ctx))
 	}
 	hints := &hints{x: x}
 	defer hints.end()
@@ -260,19 +265,20 @@ func announceTrailers(h, trailer http.Header) int {
 	return len(trailer)
 }
 
-// noTrailers are fields that the guard looks at in headers. Behind the body
+// noTrailer reports fields that the guard looks at in headers. Behind the body
 // nobody needs them (RFC 9110 §6.5.1), and nobody would have looked.
-var noTrailers = append([]string{
-	"Set-Cookie", "Location", "Content-Location", "Refresh", "Cache-Control",
-	"Content-Length", "Content-Encoding", "Content-Type", "X-Content-Type-Options",
-}, append(hops, unwanted...)...)
+func noTrailer(name string) bool {
+	switch name {
+	case "Set-Cookie", "Location", "Content-Location", "Refresh", "Cache-Control",
+		"Content-Length", "Content-Encoding", "Content-Type", "X-Content-Type-Options":
+		return true
+	}
+	return hopByHop(name) || unwanted(name) || strings.HasPrefix(name, "Access-Control-")
+}
 
 func keepTrailers(trailer http.Header) {
-	for _, name := range noTrailers {
-		delete(trailer, name)
-	}
 	for name := range trailer {
-		if strings.HasPrefix(name, "Access-Control-") {
+		if noTrailer(name) {
 			delete(trailer, name)
 		}
 	}
@@ -379,20 +385,33 @@ func (x *exchange) upstreamFailed(err error) {
 	f.write(x.w, x.r.Method, x.id)
 }
 
-// hops are the fields that concern one connection only (RFC 9110 §7.6.1).
-var hops = []string{"Connection", "Proxy-Connection", "Keep-Alive", "Proxy-Authenticate", "Proxy-Authorization", "Te", "Trailer", "Transfer-Encoding", "Upgrade"}
+// hopByHop reports the fields that concern one connection only (RFC 9110 §7.6.1).
+func hopByHop(name string) bool {
+	switch name {
+	case "Connection", "Proxy-Connection", "Keep-Alive", "Proxy-Authenticate", "Proxy-Authorization", "Te", "Trailer", "Transfer-Encoding", "Upgrade":
+		return true
+	}
+	return false
+}
 
 // removeHops deletes hop-by-hop fields and those that Connection names.
 func removeHops(h http.Header) {
+	removeNamed(h)
+	for name := range h {
+		if hopByHop(name) {
+			delete(h, name)
+		}
+	}
+}
+
+// removeNamed deletes the fields that Connection names.
+func removeNamed(h http.Header) {
 	for _, line := range h["Connection"] {
 		for name := range strings.SplitSeq(line, ",") {
 			if name = textproto.TrimString(name); name != "" {
 				h.Del(name)
 			}
 		}
-	}
-	for _, name := range hops {
-		delete(h, name)
 	}
 }
 
