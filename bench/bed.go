@@ -144,7 +144,7 @@ func (b *bed) close() error {
 func (b *bed) measureAll(ctx context.Context) (*results, error) {
 	res := &results{
 		Rounds: b.opts.Rounds, Seconds: b.opts.Cell.Seconds(), Conns: b.opts.Conns,
-		Started: time.Now().UTC(), Missing: b.missing,
+		Started: time.Now().UTC(), Missing: b.missing, Machine: seeMachine(b.proxies, b.opts.Source),
 	}
 	for _, r := range b.rows {
 		res.Rows = append(res.Rows, r.name)
@@ -155,34 +155,44 @@ func (b *bed) measureAll(ctx context.Context) (*results, error) {
 			res.Guards = append(res.Guards, p.name)
 		}
 	}
-	res.Machine = seeMachine(b.proxies, b.opts.Source)
 	for round := range b.opts.Rounds {
 		for _, r := range b.rows {
 			for _, p := range b.proxies {
-				if why := p.cannot(r); why != "" {
-					res.dash(r.name, p.name, why)
-					continue
-				}
-				if round > 0 && r.kind.onceARun() {
-					continue
-				}
-				s, err := b.measure(ctx, r, p)
-				switch {
-				case err != nil && ctx.Err() == nil && !p.guard && p.name != baseline:
-					// A peer that breaks down shall not cost all other cells.
-					fmt.Fprintf(b.progress, "%d/%d %-7s %-12s %v\n", round+1, b.opts.Rounds, r.name, p.name, err)
-					res.dash(r.name, p.name, fmt.Sprintf("broke down in round %d: %.200q", round+1, err.Error()))
-					continue
-				case err != nil:
+				if err := b.cell(ctx, res, round, r, p); err != nil {
 					return nil, fmt.Errorf("row %s, proxy %s: %w", r.name, p.name, err)
 				}
-				s.Round, s.Row, s.Proxy = round+1, r.name, p.name
-				res.Samples = append(res.Samples, s)
-				fmt.Fprintf(b.progress, "%d/%d %-7s %-12s %s\n", round+1, b.opts.Rounds, r.name, p.name, s)
 			}
 		}
 	}
 	res.Machine.LoadAfter = loadAverage()
 	res.Took = time.Since(res.Started).Round(time.Second).String()
 	return res, nil
+}
+
+// cell adds a sample to res, or the reason why there is none. A peer that
+// breaks down shall not cost all other cells; a guard, or the baseline, is an
+// error.
+func (b *bed) cell(ctx context.Context, res *results, round int, r row, p proxy) error {
+	if why := p.cannot(r); why != "" {
+		res.dash(r.name, p.name, why)
+		return nil
+	}
+	if round > 0 && r.kind.onceARun() {
+		return nil
+	}
+	at := fmt.Sprintf("%d/%d %-7s %-12s", round+1, b.opts.Rounds, r.name, p.name)
+	s, err := b.measure(ctx, r, p)
+	switch {
+	case err == nil:
+		s.Round, s.Row, s.Proxy = round+1, r.name, p.name
+		res.Samples = append(res.Samples, s)
+		fmt.Fprintf(b.progress, "%s %s\n", at, s)
+		return nil
+	case ctx.Err() != nil || p.guard || p.name == baseline:
+		return err
+	default:
+		fmt.Fprintf(b.progress, "%s %v\n", at, err)
+		res.dash(r.name, p.name, fmt.Sprintf("broke down in round %d: %.200q", round+1, err.Error()))
+		return nil
+	}
 }

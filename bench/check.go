@@ -77,35 +77,42 @@ func compare(ctx context.Context, opts Options, two [2]proxy, stdout, stderr io.
 		return err
 	}
 	defer func() { err = errors.Join(err, b.close()) }()
-	all := make([]judged, len(rows))
+	all := make([]*judged, len(rows))
 	for i, r := range rows {
-		all[i].row = r
+		all[i] = &judged{row: r}
 	}
 	for round := range opts.Rounds {
-		for i := range all {
-			fmt.Fprintf(stderr, "%d/%d %s\n", round+1, opts.Rounds, all[i].name)
-			if err := b.judge(ctx, &all[i], two); err != nil {
-				return fmt.Errorf("row %s: %w", all[i].name, err)
-			}
-		}
-	}
-	for i := range all {
-		j := &all[i]
-		if j.worse = worse(ratios(j.costs)); !j.worse {
-			continue
-		}
-		fmt.Fprintf(stderr, "%s looks slower: once more\n", j.name)
-		first := j.costs
-		j.costs, j.again = nil, true
-		for range opts.Rounds {
+		for _, j := range all {
+			fmt.Fprintf(stderr, "%d/%d %s\n", round+1, opts.Rounds, j.name)
 			if err := b.judge(ctx, j, two); err != nil {
 				return fmt.Errorf("row %s: %w", j.name, err)
 			}
 		}
-		j.worse = worse(ratios(j.costs))
-		j.costs = append(first, j.costs...)
+	}
+	for _, j := range all {
+		if j.worse = worse(ratios(j.costs)); !j.worse {
+			continue
+		}
+		fmt.Fprintf(stderr, "%s looks slower: once more\n", j.name)
+		if err := b.lookAgain(ctx, j, two); err != nil {
+			return fmt.Errorf("row %s: %w", j.name, err)
+		}
 	}
 	return report(all, two, stdout)
+}
+
+// lookAgain judges by new measurements alone, and keeps the old ones too.
+func (b *bed) lookAgain(ctx context.Context, j *judged, two [2]proxy) error {
+	first := j.costs
+	j.costs, j.again = nil, true
+	for range b.opts.Rounds {
+		if err := b.judge(ctx, j, two); err != nil {
+			return err
+		}
+	}
+	j.worse = worse(ratios(j.costs))
+	j.costs = append(first, j.costs...)
+	return nil
 }
 
 // judge adds one round to j: new processes, loaded in turn.
@@ -130,7 +137,7 @@ func (b *bed) judge(ctx context.Context, j *judged, two [2]proxy) error {
 }
 
 // report prints the rows and returns errWorse if one is.
-func report(all []judged, two [2]proxy, w io.Writer) error {
+func report(all []*judged, two [2]proxy, w io.Writer) error {
 	t := grid{{"CPU a request, µs", two[0].name, two[1].name, "ratio", "at least", ""}}
 	var err error
 	for _, j := range all {

@@ -104,7 +104,7 @@ func TestCompareRefuses(t *testing.T) {
 func TestReport(t *testing.T) {
 	t.Parallel()
 	two := [2]proxy{{name: "v1"}, {name: "tree"}}
-	all := []judged{
+	all := []*judged{
 		{row: row{title: "one"}, costs: []costs{{10, 10}, {20, 21}, {10, 9}}},
 		{row: row{title: "two"}, costs: []costs{{10, 20}, {10, 20}, {10, 21}}, again: true, worse: true},
 		{row: row{title: "three"}, costs: []costs{{10, 12}}, again: true},

@@ -2,12 +2,13 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"net"
+	"sync"
 	"time"
 )
 
-// honestClients ask beside a crowd, each a few times a second less than a
-// person would notice, and from an address of their own.
+// honestClients is how many ask, with pauses, from an address of their own.
 const honestClients = 8
 
 // honest is what clients with a good token saw.
@@ -29,6 +30,13 @@ func (o *outcome) honest(phase string) honest {
 	}
 }
 
+// phase is what a crowd does beside the honest clients.
+type phase struct {
+	name  string
+	crowd feed // nil: there is none
+	want  []int
+}
+
 // besideForgeries has honest clients ask alone, then beside a crowd with a good
 // token, then beside as large a crowd with forgeries, from another address. All
 // three see the same process, with its limits as shipped. The crowd leaves no
@@ -44,50 +52,45 @@ func (b *bed) besideForgeries(ctx context.Context, r row, p proxy) (sample, erro
 	tokens := b.stock[p.algFor(r)]
 	good := crowdFrom(net.IPv4(127, 0, 0, 1), honestClients, st.addr, b.cert)
 	defer good.close()
-	other := crowdFrom(net.IPv4(127, 0, 0, 2), b.opts.Conns, st.addr, b.cert)
-	defer other.close()
-	var s sample
-	for _, phase := range []struct {
-		name  string
-		crowd feed
-		want  []int
-	}{
+	crowd := crowdFrom(net.IPv4(127, 0, 0, 2), b.opts.Conns, st.addr, b.cert)
+	defer crowd.close()
+	var all []honest
+	var s sample // of the last phase
+	for _, ph := range []phase{
 		{"alone", nil, nil},
 		{"beside good tokens", cycle(tokens.good[:1]), []int{200}},
 		{"beside forgeries", cycle(tokens.forged), []int{401, 429}},
 	} {
-		timed, cancel := context.WithTimeout(ctx, b.opts.Cell)
 		begin := time.Now()
-		var seen *outcome
-		done := make(chan struct{})
-		go func() {
-			defer close(done)
-			if phase.crowd != nil {
-				seen = other.run(timed, phase.crowd, 0, phase.want...)
-			}
-		}()
-		before := good.dials()
-		h := good.run(timed, cycle(tokens.good[:1]), honestPause, 200).honest(phase.name)
-		<-done
-		cancel()
-		h.Lost = good.dials() - before
-		if before == 0 {
-			h.Lost -= len(good)
-		}
-		if seen != nil { // the last one, with the forgeries, stays
-			all := s.Honest
-			s = seen.sample(time.Since(begin))
-			s.Honest = all
-		}
-		s.Honest = append(s.Honest, h)
+		h, seen := b.observe(ctx, ph, good, crowd, tokens.good[:1])
+		all, s = append(all, h), seen.sample(time.Since(begin))
 	}
-	if p99 := s.Honest[1].P99; p99 > 0 {
-		s.Value = s.Honest[2].P99 / p99
+	s.Honest = all
+	if p99 := all[1].P99; p99 > 0 {
+		s.Value = all[2].P99 / p99
 	}
 	mem, err := residentMemory(st.proc.pid())
 	if err != nil {
-		return s, err
+		return s, fmt.Errorf("%w; it wrote: %s", err, st.proc.tail)
 	}
 	s.PeakMB = float64(mem.peak) / (1 << 20)
 	return s, ctx.Err()
+}
+
+// observe has the honest ask, beside the crowd of a phase.
+func (b *bed) observe(ctx context.Context, ph phase, good, crowd crowd, token []string) (honest, *outcome) {
+	timed, cancel := context.WithTimeout(ctx, b.opts.Cell)
+	defer cancel()
+	seen := &outcome{}
+	var wg sync.WaitGroup
+	if ph.crowd != nil {
+		wg.Go(func() { seen = crowd.run(timed, ph.crowd, 0, ph.want...) })
+	}
+	before := good.dials()
+	h := good.run(timed, cycle(token), honestPause, 200).honest(ph.name)
+	wg.Wait()
+	if h.Lost = good.dials() - before; before == 0 {
+		h.Lost -= len(good) // the first ones are no loss
+	}
+	return h, seen
 }

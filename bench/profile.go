@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 )
 
@@ -19,31 +20,55 @@ type profile struct {
 	Top   string `json:"top"`
 }
 
+// wanted is a profile that opts ask for.
+type wanted struct {
+	title, file string
+	env         string // the variable that tells the guard
+	index       string // of the samples, for pprof
+}
+
+func (o Options) profiles() []wanted {
+	return slices.DeleteFunc([]wanted{
+		{"processor time", o.CPUProfile, "WIRETIGHT_CPUPROFILE", "cpu"},
+		{"bytes allocated", o.MemProfile, "WIRETIGHT_MEMPROFILE", "alloc_space"},
+	}, func(w wanted) bool { return w.file == "" })
+}
+
+// prepare makes the file's name absolute and removes an old one, which must not
+// pass for this run's.
+func (w *wanted) prepare() (err error) {
+	if w.file, err = filepath.Abs(w.file); err != nil {
+		return fmt.Errorf("find profile: %w", err)
+	}
+	if err := os.Remove(w.file); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return fmt.Errorf("remove old profile: %w", err)
+	}
+	return nil
+}
+
+// top is the head of the profile, as pprof prints it.
+func (w *wanted) top() (string, error) {
+	text, err := exec.Command("go", "tool", "pprof", "-top", "-nodecount=10", "-sample_index="+w.index, w.file).Output()
+	if err != nil {
+		return "", fmt.Errorf("read profile %q: %w", w.file, err)
+	}
+	return head(string(text)), nil
+}
+
 // takeProfiles runs the first chosen row that has a load on a guard that is
 // built with the tag profile, which the shipped program is not, and writes the
 // files that opts ask for. It is a cell of its own: watching costs time.
 func (b *bed) takeProfiles(ctx context.Context) ([]profile, error) {
-	wanted := []struct{ title, file, env, index string }{
-		{"processor time", b.opts.CPUProfile, "WIRETIGHT_CPUPROFILE", "cpu"},
-		{"bytes allocated", b.opts.MemProfile, "WIRETIGHT_MEMPROFILE", "alloc_space"},
+	all := b.opts.profiles()
+	if len(all) == 0 {
+		return nil, nil
 	}
 	var v variant
-	for _, w := range wanted {
-		if w.file == "" {
-			continue
+	for i := range all {
+		if err := all[i].prepare(); err != nil {
+			return nil, err
 		}
-		file, err := filepath.Abs(w.file)
-		if err != nil {
-			return nil, fmt.Errorf("find profile %q: %w", w.file, err)
-		}
-		// A file of an earlier run must not pass for this one's.
-		if err := os.Remove(file); err != nil && !errors.Is(err, os.ErrNotExist) {
-			return nil, fmt.Errorf("remove old profile: %w", err)
-		}
-		v.env = append(v.env, w.env+"="+file)
-	}
-	if v.env == nil {
-		return nil, nil
+		v.env = append(v.env, all[i].env+"="+all[i].file)
 	}
 	r, err := b.profileRow()
 	if err != nil {
@@ -58,15 +83,12 @@ func (b *bed) takeProfiles(ctx context.Context) ([]profile, error) {
 		return nil, err
 	}
 	var out []profile
-	for _, w := range wanted {
-		if w.file == "" {
-			continue
-		}
-		text, err := exec.Command("go", "tool", "pprof", "-top", "-nodecount=10", "-sample_index="+w.index, w.file).Output()
+	for _, w := range all {
+		text, err := w.top()
 		if err != nil {
-			return nil, fmt.Errorf("read profile %q: %w", w.file, err)
+			return nil, err
 		}
-		out = append(out, profile{fmt.Sprintf("%s, row %s", w.title, r.name), head(string(text))})
+		out = append(out, profile{fmt.Sprintf("%s, row %s", w.title, r.name), text})
 	}
 	return out, nil
 }

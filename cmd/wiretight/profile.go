@@ -27,6 +27,7 @@ func profiled(log *slog.Logger) (stop func()) {
 	return func() {
 		pprof.StopCPUProfile()
 		if mem != nil {
+			runtime.GC() // what was allocated since the last one is not in the profile yet
 			if err := pprof.Lookup("allocs").WriteTo(mem, 0); err != nil {
 				log.Error("write profile", "error", err)
 			}
