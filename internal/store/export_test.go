@@ -1,11 +1,14 @@
 package store
 
-import "time"
+import (
+	"strings"
+	"time"
+)
 
 // RedisURL is what the parser makes of a redis URL, for tests.
 func RedisURL(rawURL string) (address, user, password string, database int, tls bool, err error) {
 	e, err := parseRedisURL(rawURL)
-	return e.address, e.user, e.password, e.database, e.tls != nil, err
+	return strings.Join(e.addresses, ","), e.user, e.password, e.database, e.tls != nil, err
 }
 
 // Unpack is unpack, for tests.
@@ -22,4 +25,19 @@ func OpenPatient(rawURL string) (*Valkey, error) {
 		return nil, err
 	}
 	return dial(at, nil, 20*time.Second), nil
+}
+
+// Slot is slot, for tests.
+func Slot(name string) uint16 { return slot(name) }
+
+// Name is where a record lies, for tests.
+func Name(key string) string {
+	l := newLayout(defaultPrefix)
+	return l.record(key)
+}
+
+// CountName is where the count of a record's group lies, for tests.
+func CountName(key string) string {
+	l := newLayout(defaultPrefix)
+	return l.count(group(key))
 }

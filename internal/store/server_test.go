@@ -19,6 +19,8 @@ type server struct {
 	t         testing.TB
 	port      int
 	args      []string
+	dir       string
+	sentinel  string // its configuration file, if it is a Sentinel
 	process   *exec.Cmd
 	databases atomic.Int64
 }
@@ -46,10 +48,16 @@ func (s *server) start() {
 	if err != nil {
 		s.t.Fatal("redis-server is missing: apt-get install redis-server")
 	}
+	if s.dir == "" {
+		s.dir = s.t.TempDir()
+	}
 	args := append([]string{
 		"--port", strconv.Itoa(s.port), "--bind", "127.0.0.1", "--databases", "2000",
-		"--save", "", "--dir", s.t.TempDir(),
+		"--save", "", "--dir", s.dir, "--repl-diskless-sync-delay", "0",
 	}, s.args...)
+	if s.sentinel != "" {
+		args = []string{s.sentinel, "--sentinel"}
+	}
 	s.process = exec.Command(path, args...)
 	var out strings.Builder
 	s.process.Stdout, s.process.Stderr = &out, &out
@@ -74,6 +82,13 @@ func (s *server) answers() bool {
 
 // command sends an inline command and returns the first line of the answer.
 func (s *server) command(line string) (string, error) {
+	answer, err := s.whole(line)
+	answer, _, _ = strings.Cut(answer, "\r\n")
+	return answer, err
+}
+
+// whole sends an inline command and returns the answer as it was sent.
+func (s *server) whole(line string) (string, error) {
 	c, err := net.DialTimeout("tcp", s.Address(), time.Second)
 	if err != nil {
 		return "", err
@@ -83,12 +98,12 @@ func (s *server) command(line string) (string, error) {
 	if _, err := fmt.Fprintf(c, "%s\r\n", line); err != nil {
 		return "", err
 	}
-	buf := make([]byte, 4096)
+	buf := make([]byte, 64<<10)
 	n, err := c.Read(buf)
 	if err != nil {
 		return "", err
 	}
-	answer, _, _ := strings.Cut(string(buf[:n]), "\r\n")
+	answer := string(buf[:n])
 	if strings.HasPrefix(answer, "-LOADING") {
 		return "", fmt.Errorf("%s", answer)
 	}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -12,46 +11,61 @@ import (
 	"github.com/valkey-io/valkey-go"
 )
 
-// answerWait bounds one exchange with the server, and connecting to it.
+// answerWait bounds one call of the servers, and connecting to one.
 const answerWait = 900 * time.Millisecond
 
-// Valkey keeps records in a Valkey or Redis server (6 or later, not in cluster
-// mode) that several instances share. What Replace has confirmed is as durable
-// as the server makes it: give it appendonly, and a maxmemory-policy of
-// noeviction, without which the store refuses to work. Expiry follows the
-// server's clock or the writer's, whichever keeps the record longer.
+// maxHops is how often one call follows a Cluster's word that another node
+// has the record.
+const maxHops = 5
+
+// againPause is how long a call waits while the slot of its keys is half moved.
+const againPause = 20 * time.Millisecond
+
+// Valkey keeps records in Valkey or Redis, 6.2 or later, that several instances
+// share: one server, a primary that Sentinels name, or a Cluster. What Replace
+// has confirmed is as durable as the servers make it: give them appendonly, a
+// maxmemory-policy of noeviction, without which the store refuses to work, and
+// where replicas take over, wait. Expiry follows the server's clock or the
+// writer's, whichever keeps the record longer.
 //
-// A user of the server needs no more than
+// A user of the servers needs no more than (with another prefix, the same with
+// that)
 //
 //	~wiretight:* &wiretight:changed +get +mget +set +del +exists +scan +time
-//	+xadd +xrange +xrevrange +eval +evalsha +publish +subscribe +unsubscribe
-//	+hello +ping +info +select +client
+//	+zadd +zrem +zrangebylex +xadd +xrange +xrevrange +eval +evalsha
+//	+publish +subscribe +unsubscribe +hello +ping +info +select +client
+//	+wait +cluster|slots +cluster|info +asking
 //
-// While the server does not answer, calls fail at once and it is asked again
-// several times a second.
+// and one of the Sentinels
+//
+//	+sentinel|get-master-addr-by-name +sentinel|master +hello +ping +client
+//
+// While a server does not answer, calls fail at once and it is asked again
+// several times a second. In a Cluster the others serve on.
 type Valkey struct {
-	at      endpoint
-	now     func() time.Time
-	wait    time.Duration // answerWait
-	replace *valkey.Lua
-	probe   *valkey.Lua
+	at    endpoint
+	names layout
+	now   func() time.Time
+	wait  time.Duration // answerWait
 
-	first  chan struct{} // closed when the server was asked for the first time
-	redial chan struct{} // holds one: the client has failed
-	done   chan struct{} // closed by Close
-	ended  chan struct{} // closed when tend has ended
-	close  sync.Once
+	tasks sync.WaitGroup
+	close sync.Once
+	done  chan struct{} // closed by Close
+	first chan struct{} // closed when it was first known, or not, who has which record
+	again chan struct{} // holds one: it may have changed who has which record
 
-	connections atomic.Int64 // made so far
-	water       watermark
+	dials  atomic.Int64 // connections made to all nodes
+	water  watermark
+	charts atomic.Pointer[chart]
 
-	mu     sync.RWMutex
-	client valkey.Client // nil: down
-	down   error         // why
+	mu     sync.Mutex
+	closed bool
+	lost   error            // why there is no chart
+	nodes  map[string]*node // by address
 }
 
-// OpenValkey returns a store on the server that a redis:// or rediss:// URL
-// names, see Open. It does not wait for the server. A nil now is time.Now.
+// OpenValkey returns a store on the servers that a redis:// or rediss:// URL
+// names, see Open. It does not wait for them. A nil now is time.Now.
 func OpenValkey(ctx context.Context, rawURL string, now func() time.Time) (*Valkey, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
@@ -68,82 +82,31 @@ func dial(at endpoint, now func() time.Time, wait time.Duration) *Valkey {
 		now = time.Now
 	}
 	v := &Valkey{
-		at: at, now: now, wait: wait,
-		replace: valkey.NewLuaScript(replaceScript),
-		probe:   valkey.NewLuaScript(probeScript),
-		first:   make(chan struct{}), redial: make(chan struct{}, 1),
-		done: make(chan struct{}), ended: make(chan struct{}),
+		at: at, names: newLayout(at.prefix), now: now, wait: wait, done: make(chan struct{}), first: make(chan struct{}),
+		again: make(chan struct{}, 1), nodes: make(map[string]*node),
 	}
-	go v.tend()
+	if at.master != "" {
+		v.mu.Lock()
+		defer v.mu.Unlock()
+		s := &sentinels{v: v, clients: make([]valkey.Client, len(at.addresses))}
+		v.charts.Store(&chart{only: v.newNode(s.primary, sentinelPause, s.close), probes: []int{logGroup}})
+		close(v.first)
+		return v
+	}
+	v.tasks.Go(v.survey)
 	return v
 }
 
-// Ping implements Store.
-func (v *Valkey) Ping(ctx context.Context) error {
-	return v.ask(ctx, v.probeWith)
-}
-
-func (v *Valkey) probeWith(ctx context.Context, c valkey.Client) error {
-	before := v.water.mark()
-	last, err := v.probe.Exec(ctx, c, []string{probeKey, logKey}, nil).ToString()
-	if err == nil {
-		v.water.saw(before, last, false, v.now())
-	}
-	return err
-}
-
-// Lost implements Store. The server has lost records when its log is another
-// one than the one that is known, or has gone back. That is noticed by every
-// Replace, before it returns, and by whatever else reads the log.
-func (v *Valkey) Lost() time.Time { return v.water.lostAt() }
-
 // Close implements Store.
 func (v *Valkey) Close() error {
-	v.close.Do(func() { close(v.done) })
-	<-v.ended
+	v.close.Do(func() {
+		v.mu.Lock()
+		defer v.mu.Unlock()
+		v.closed = true
+		close(v.done)
+	})
+	v.tasks.Wait()
 	return nil
-}
-
-// ask runs one exchange. It waits for the first connection, but not for a lost
-// one to come back.
-func (v *Valkey) ask(ctx context.Context, exchange func(context.Context, valkey.Client) error) error {
-	if err := ctx.Err(); err != nil {
-		return err
-	}
-	limited, cancel := context.WithTimeout(ctx, v.wait)
-	defer cancel()
-	c, err := v.connected(limited)
-	if err != nil {
-		return err
-	}
-	err = exchange(limited, c)
-	if err == nil || valkey.IsValkeyNil(err) {
-		return err
-	}
-	if v.isClosed() {
-		return ErrClosed
-	}
-	answer, answered := valkey.IsValkeyErr(err)
-	if ctx.Err() == nil && (!answered || isReadOnly(answer)) {
-		v.fail(c, err)
-	}
-	return v.explain(err)
-}
-
-func (v *Valkey) connected(ctx context.Context) (valkey.Client, error) {
-	select {
-	case <-v.first:
-	case <-v.done:
-		return nil, ErrClosed
-	case <-ctx.Done():
-		return nil, v.explain(ctx.Err())
-	}
-	if v.isClosed() {
-		return nil, ErrClosed
-	}
-	v.mu.RLock()
-	defer v.mu.RUnlock()
-	return v.client, v.down
 }
 
 func (v *Valkey) isClosed() bool {
@@ -155,20 +118,155 @@ func (v *Valkey) isClosed() bool {
 	}
 }
 
-// explain puts the server's address before an error, and knows the answers of
-// a server that has no room.
-func (v *Valkey) explain(err error) error {
-	if answer, ok := valkey.IsValkeyErr(err); ok && strings.Contains(answer.Error(), "OOM command not allowed") {
-		return fmt.Errorf("store at %s: %w: %w; raise its maxmemory", v.at.address, ErrFull, err)
+// Ping implements Store. In a Cluster it asks every primary.
+func (v *Valkey) Ping(ctx context.Context) error {
+	if err := ctx.Err(); err != nil {
+		return err
 	}
-	if errors.Is(err, context.DeadlineExceeded) {
-		return fmt.Errorf("store at %s does not answer: %w", v.at.address, err)
+	ch, err := v.chart(ctx)
+	if err != nil {
+		return err
 	}
-	return fmt.Errorf("store at %s: %w", v.at.address, err)
+	if err := ch.whole(); err != nil {
+		return err
+	}
+	errs := make([]error, len(ch.probes))
+	var asked sync.WaitGroup
+	for i, g := range ch.probes {
+		asked.Go(func() { errs[i] = v.probe(ctx, g) })
+	}
+	asked.Wait()
+	return errors.Join(errs...)
 }
 
-// isReadOnly says whether the server is a replica. Up to version 6 the answer
-// of a script has the code in its middle.
-func isReadOnly(answer *valkey.ValkeyError) bool {
-	return strings.Contains(answer.Error(), "READONLY You can't write")
+// probe does what a Replace does, in a group.
+func (v *Valkey) probe(ctx context.Context, group int) error {
+	before := v.water.mark(group)
+	names := []string{v.names.tagged(group, "probe"), v.names.count(group)}
+	answer, err := v.eval(ctx, true, probeScript, names, []string{newMark()})
+	if err != nil {
+		return err
+	}
+	is, err := answer.ToString()
+	if err != nil {
+		return fmt.Errorf("answer of store: %w", err)
+	}
+	v.water.saw(group, before, is, false, v.now())
+	return nil
+}
+
+// Lost implements Store. The servers have lost records when a group's count of
+// changes is another one than the one that is known, or has gone back. That is
+// noticed by each Replace in its own group, before it returns, and twice a
+// second in all groups. A primary that died with changes of other instances
+// which no replica had, and whose successor has counted on meanwhile, is not
+// noticed: that takes wait.
+func (v *Valkey) Lost() time.Time { return v.water.lostAt() }
+
+// command builds what is asked of a server. It may be called several times.
+type command func(valkey.Builder) valkey.Completed
+
+// errNoScript says that the server has not seen a script yet.
+var errNoScript = errors.New("script is not known")
+
+// eval runs a script where its keys are. durable: the change is to reach
+// replicas as the URL demands; an unconfirmed error comes with the answer.
+func (v *Valkey) eval(ctx context.Context, durable bool, s *script, keys, args []string) (valkey.ValkeyResult, error) {
+	answer, err := v.do(ctx, keys[0], durable, func(b valkey.Builder) valkey.Completed {
+		return b.Evalsha().Sha1(s.sha).Numkeys(int64(len(keys))).Key(keys...).Arg(args...).Build()
+	})
+	if errors.Is(err, errNoScript) {
+		answer, err = v.do(ctx, keys[0], durable, func(b valkey.Builder) valkey.Completed {
+			return b.Eval().Script(s.text).Numkeys(int64(len(keys))).Key(keys...).Arg(args...).Build()
+		})
+	}
+	return answer, err
+}
+
+// do asks the server that has the record of this name. What it sends again is
+// only what a server has refused because another one has the record.
+func (v *Valkey) do(ctx context.Context, name string, durable bool, cmd command) (valkey.ValkeyResult, error) {
+	if err := ctx.Err(); err != nil {
+		return valkey.ValkeyResult{}, err
+	}
+	limited, cancel := context.WithTimeout(ctx, v.wait)
+	defer cancel()
+	ch, err := v.chart(limited)
+	if err != nil {
+		return valkey.ValkeyResult{}, err
+	}
+	n, err := ch.holder(name)
+	asking := false
+	for hops := 0; err == nil; {
+		var answer valkey.ValkeyResult
+		answer, err = n.do(limited, ctx, cmd, asking, durable)
+		var r *redirect
+		if !errors.As(err, &r) {
+			return answer, err
+		}
+		if r.again {
+			err = v.pause(limited, againPause)
+			continue
+		}
+		if hops++; hops > maxHops {
+			return answer, err
+		}
+		asking = r.asking
+		n, err = v.node(r.address)
+	}
+	return valkey.ValkeyResult{}, err
+}
+
+func (v *Valkey) pause(ctx context.Context, d time.Duration) error {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil
+	case <-v.done:
+		return ErrClosed
+	case <-ctx.Done():
+		return fmt.Errorf("store has not finished moving a slot: %w", ctx.Err())
+	}
+}
+
+// do asks this server. ctx is the caller's; limited ends earlier.
+func (n *node) do(limited, ctx context.Context, cmd command, asking, durable bool) (answer valkey.ValkeyResult, err error) {
+	c, address, err := n.connected(limited)
+	if err != nil {
+		return answer, err
+	}
+	var unsure error
+	switch {
+	case durable && n.v.at.replicas > 0:
+		answer, unsure = n.commit(limited, cmd, asking)
+	case asking:
+		answer = c.DoMulti(limited, c.B().Asking().Build(), cmd(c.B()))[1]
+	default:
+		answer = c.Do(limited, cmd(c.B()))
+	}
+	err = answer.Error()
+	if err == nil || valkey.IsValkeyNil(err) {
+		if unsure != nil {
+			return answer, explain(address, unsure)
+		}
+		return answer, nil
+	}
+	if n.v.isClosed() {
+		return answer, ErrClosed
+	}
+	refusal, answered := valkey.IsValkeyErr(err)
+	if ctx.Err() == nil && (!answered || isReadOnly(refusal)) {
+		n.fail(c, explain(address, err))
+		n.v.lookAgain()
+	}
+	if answered {
+		if refusal.IsNoScript() {
+			return answer, errNoScript
+		}
+		if r := n.v.redirected(refusal, address); r != nil {
+			return answer, r
+		}
+	}
+	return answer, explain(address, err)
 }

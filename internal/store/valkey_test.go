@@ -128,7 +128,7 @@ func TestValkeyFailover(t *testing.T) {
 	port := server.port
 	server.port = freePort(t)
 	server.start()
-	server.must("DEL wiretight:r:r:goes")
+	server.must("DEL wiretight:{wiretight}:r:r:goes")
 	server.kill()
 	server.port = port
 	server.start()
@@ -248,7 +248,7 @@ func TestValkeyNewLog(t *testing.T) {
 	}
 	c := storetest.Watch(t, s, "r:")
 	c.Reaches(t, back, map[string]string{"r:stays": "", "r:goes": ""})
-	server.must(`EVAL "redis.call('DEL','wiretight:r:r:goes','wiretight:log') redis.call('XADD','wiretight:log','1-1','k','x') return 1" 0`)
+	server.must(`EVAL "redis.call('DEL','wiretight:{wiretight}:r:r:goes','wiretight:{wiretight}:log') redis.call('XADD','wiretight:{wiretight}:log','1-1','k','x') return 1" 0`)
 	n := c.Synced()
 	storetest.Eventually(t, back, func() bool { return c.Synced() > n+2 })
 	c.Reaches(t, back, map[string]string{"r:stays": "", "r:goes": ""})
@@ -268,7 +268,7 @@ func TestValkeyLogWithinEpoch(t *testing.T) {
 	c := storetest.Watch(t, s, "r:")
 	c.Reaches(t, back, map[string]string{"r:stays": "", "r:goes": ""})
 	// All in one step: delete, log something else, cut all that came before.
-	server.must(`EVAL "redis.call('DEL','wiretight:r:r:goes') local e=redis.call('XREVRANGE','wiretight:log','+','-','COUNT',1)[1][1] local a,n=string.match(e,'(%d+)-(%d+)') redis.call('XADD','wiretight:log',a..'-'..(n+2),'k','x') redis.call('XTRIM','wiretight:log','MAXLEN',1) return 1" 0`)
+	server.must(`EVAL "redis.call('DEL','wiretight:{wiretight}:r:r:goes') local e=redis.call('XREVRANGE','wiretight:{wiretight}:log','+','-','COUNT',1)[1][2] redis.call('XADD','wiretight:{wiretight}:log','*','k','x','m','x','e',e[6]) redis.call('XTRIM','wiretight:{wiretight}:log','MAXLEN',1) return 1" 0`)
 	c.Reaches(t, back, map[string]string{"r:stays": ""})
 }
 
@@ -322,9 +322,11 @@ func TestValkeyForeignRecord(t *testing.T) {
 	t.Parallel()
 	server := startServer(t)
 	s := openPatient(t, fmt.Sprintf("redis://%s", server.Address()))
-	server.must("SET wiretight:r:short x")
-	server.must("LPUSH wiretight:r:list x")
-	for _, key := range []string{"short", "list"} {
+	server.must("SET wiretight:{wiretight}:r:short x")
+	server.must("LPUSH wiretight:{wiretight}:r:list x")
+	server.must("SET " + store.Name("once/short") + " x")
+	server.must("LPUSH " + store.Name("once/list") + " x")
+	for _, key := range []string{"short", "list", "once/short", "once/list"} {
 		if r, err := s.Get(t.Context(), key); err == nil || errors.Is(err, store.ErrNotFound) {
 			t.Errorf("Get(%q): got %v, %v, want an error that is not %v", key, r, err, store.ErrNotFound)
 		}

@@ -9,12 +9,14 @@ import (
 	"github.com/wiretight/wiretight/internal/store/storetest"
 )
 
+// rights are those that the documentation of Valkey names, less the channel.
+const rights = "~wiretight:* +get +mget +set +del +exists +scan +time +zadd +zrem +zrangebylex +xadd +xrange +xrevrange " +
+	"+eval +evalsha +publish +subscribe +unsubscribe +hello +ping +info +select +client +wait +cluster|slots +cluster|info +asking"
+
 // TestValkeyUser has a user with only the rights that the documentation names,
 // and one that may not use channels, whose watchers must still be in time.
 func TestValkeyUser(t *testing.T) {
 	t.Parallel()
-	const rights = "~wiretight:* +get +mget +set +del +exists +scan +time +xadd +xrange +xrevrange +eval +evalsha " +
-		"+publish +subscribe +unsubscribe +hello +ping +info +select +client"
 	for name, test := range map[string]struct {
 		channels string
 		limit    time.Duration

@@ -14,9 +14,13 @@ const logPage = 1024
 
 // Watch implements Store. Messages of the server only say when to look; what
 // has changed is read from the log, so that a lost message costs a delay of
-// less than half a second and nothing else. If the server has lost its state,
-// records that went with it are not reported as deleted: a revocation that was
-// heard of stays in force.
+// less than half a second and nothing else. If the server has lost what the
+// watcher has heard of, as a promoted replica may have, records that went with
+// it are not reported as deleted: a revocation that was heard of stays in
+// force.
+//
+// A prefix that covers records which are not logged (see spreadKeys) is listed
+// again and again, which loads the servers.
 func (v *Valkey) Watch(ctx context.Context, prefix string, changed func(Record), synced func()) error {
 	if v.isClosed() {
 		return ErrClosed
@@ -34,6 +38,9 @@ func (v *Valkey) Watch(ctx context.Context, prefix string, changed func(Record),
 	tick := time.NewTicker(pulse)
 	defer tick.Stop()
 	f := follower{v: v, prefix: prefix, mirror: newMirror(changed)}
+	if _, spreads := covers(prefix); spreads {
+		f.poll = newPoll(prefix)
+	}
 	for {
 		if f.catchUp(ctx) == nil {
 			synced()
@@ -53,8 +60,8 @@ func (v *Valkey) Watch(ctx context.Context, prefix string, changed func(Record),
 // again when the connection is lost.
 func (v *Valkey) listen(ctx context.Context, prefix string, wake chan<- struct{}) {
 	for {
-		if c, err := v.connected(ctx); err == nil {
-			_ = c.Receive(ctx, c.B().Subscribe().Channel(channel).Build(), func(m valkey.PubSubMessage) {
+		if c := v.logHolder(ctx); c != nil {
+			_ = c.Receive(ctx, c.B().Subscribe().Channel(v.names.channel).Build(), func(m valkey.PubSubMessage) {
 				if strings.HasPrefix(m.Message, prefix) {
 					select {
 					case wake <- struct{}{}:
@@ -76,59 +83,121 @@ func (v *Valkey) listen(ctx context.Context, prefix string, wake chan<- struct{}
 	}
 }
 
+// logHolder is the client of the server that has the log, or nil.
+func (v *Valkey) logHolder(ctx context.Context) valkey.Client {
+	ch, err := v.chart(ctx)
+	if err != nil {
+		return nil
+	}
+	n, err := ch.holder(v.names.log)
+	if err != nil {
+		return nil
+	}
+	c, _, err := n.connected(ctx)
+	if err != nil {
+		return nil
+	}
+	return c
+}
+
+// history is whose word a follower has heard, over which connection.
+type history struct {
+	holder *node
+	dials  int64
+	others int64 // connections to all nodes, where all are listed
+}
+
 // follower is a place in the log.
 type follower struct {
 	v      *Valkey
 	prefix string
 	mirror *mirror
-	at     string // last entry read; empty: everything must be read again
-	epoch  string // of the state that mirror reflects; empty: none yet
+	poll   *poll // for what the log does not tell; nil: it tells all
 
-	connections int64 // as counted when everything was read
+	known bool    // something was read
+	whole bool    // and since then nothing was missed
+	heard history // in which everything was read
+	at    string  // last entry read; empty: everything must be read again
+	mark  string  // of that entry
+	epoch string  // of the log
 }
 
 // catchUp reports what has changed. Over a new connection everything is read
 // again, because a server that comes back, or takes another's place, may lack
 // the last changes. An error leaves the place in the log as it was.
 func (f *follower) catchUp(ctx context.Context) error {
-	if n := f.v.connections.Load(); n != f.connections {
-		f.connections, f.at = n, ""
+	now, err := f.present(ctx)
+	if err != nil {
+		return err
 	}
-	return f.follow(ctx)
-}
-
-func (f *follower) follow(ctx context.Context) error {
-	for f.at != "" {
-		entries, err := f.entries(ctx)
-		if err != nil {
+	if now == f.heard && f.whole && f.at != "" {
+		done, err := f.follow(ctx)
+		if done && err == nil && f.poll != nil {
+			err = f.poll.look(ctx, f.v, f.mirror)
+		}
+		if done || err != nil {
 			return err
 		}
-		if len(entries) == 0 || entries[0].ID != f.at {
-			break // the log was cut, or is another one
+	}
+	return f.readAll(ctx, now)
+}
+
+func (f *follower) present(ctx context.Context) (h history, err error) {
+	ch, err := f.v.chart(ctx)
+	if err != nil {
+		return h, err
+	}
+	if h.holder, err = ch.holder(f.v.names.log); err != nil {
+		return h, err
+	}
+	if _, _, err = h.holder.connected(ctx); err != nil {
+		return h, err
+	}
+	h.dials = h.holder.dials.Load()
+	if f.poll != nil {
+		h.others = f.v.dials.Load()
+	}
+	return h, nil
+}
+
+// follow reads the log to its end. done is false when it does not go on from
+// the place where the follower is.
+func (f *follower) follow(ctx context.Context) (done bool, err error) {
+	for {
+		entries, err := f.v.entries(ctx, f.at, logPage)
+		if err != nil {
+			return false, err
+		}
+		if len(entries) == 0 || !f.isAt(entries[0]) {
+			return false, nil
 		}
 		if err := f.report(ctx, entries[1:]); err != nil {
-			return err
+			return false, err
 		}
-		f.at = entries[len(entries)-1].ID
+		f.stand(entries[len(entries)-1])
 		if len(entries) < logPage {
-			return nil
+			return true, nil
 		}
 	}
-	return f.readAll(ctx)
 }
 
-// entries reads the log from the last entry that is known to be there.
-func (f *follower) entries(ctx context.Context) (entries []valkey.XRangeEntry, err error) {
-	before := f.v.water.mark()
-	err = f.v.ask(ctx, func(ctx context.Context, c valkey.Client) (err error) {
-		entries, err = c.Do(ctx, c.B().Xrange().Key(logKey).Start(f.at).End("+").Count(logPage).Build()).AsXRange()
-		return err
+func (f *follower) isAt(e valkey.XRangeEntry) bool {
+	return e.ID == f.at && e.FieldValues["m"] == f.mark
+}
+
+func (f *follower) stand(e valkey.XRangeEntry) {
+	f.at, f.mark, f.epoch = e.ID, e.FieldValues["m"], e.FieldValues["e"]
+}
+
+// entries reads the log from a place on.
+func (v *Valkey) entries(ctx context.Context, from string, count int64) ([]valkey.XRangeEntry, error) {
+	answer, err := v.do(ctx, v.names.log, false, func(b valkey.Builder) valkey.Completed {
+		return b.Xrange().Key(v.names.log).Start(from).End("+").Count(count).Build()
 	})
-	// An empty page may be that of a log that was cut; readAll looks for its end.
-	if n := len(entries); err == nil && n > 0 && n < logPage {
-		f.v.water.saw(before, entries[n-1].ID, false, f.v.now())
+	if err != nil {
+		return nil, err
 	}
-	return entries, err
+	return answer.AsXRange()
 }
 
 // report reads the present state of each record that the entries name.
@@ -138,7 +207,7 @@ func (f *follower) report(ctx context.Context, entries []valkey.XRangeEntry) err
 	for _, e := range entries {
 		key, ok := e.FieldValues["k"]
 		if !ok {
-			return fmt.Errorf("entry %s of %s has no key; was it written by another program?", e.ID, logKey)
+			return fmt.Errorf("entry %s of %s has no key; was it written by another program?", e.ID, f.v.names.log)
 		}
 		if _, again := seen[key]; again || key == "" || !strings.HasPrefix(key, f.prefix) {
 			continue
@@ -165,31 +234,78 @@ func (f *follower) report(ctx context.Context, entries []valkey.XRangeEntry) err
 }
 
 // readAll notes the end of the log and then reads all records, so that changes
-// in between are read twice rather than not at all.
-func (f *follower) readAll(ctx context.Context) error {
-	var entries []valkey.XRangeEntry
-	before := f.v.water.mark()
-	err := f.v.ask(ctx, func(ctx context.Context, c valkey.Client) (err error) {
-		entries, err = c.Do(ctx, c.B().Xrevrange().Key(logKey).End("+").Start("-").Count(1).Build()).AsXRange()
-		return err
-	})
+// in between are read twice rather than not at all. What is missing counts as
+// deleted only if the log still tells what the follower has heard.
+func (f *follower) readAll(ctx context.Context, now history) error {
+	continues, err := f.continues(ctx, now)
 	if err != nil {
 		return err
 	}
-	at, epoch := "", f.epoch
-	if len(entries) > 0 {
-		at = entries[0].ID
-		epoch, _, _ = strings.Cut(at, "-")
+	end, err := f.v.logEnd(ctx)
+	if err != nil {
+		return err
 	}
-	f.v.water.saw(before, at, false, f.v.now())
-	lost := f.epoch != "" && (at == "" || epoch != f.epoch)
-	f.at = "" // until all is read, nothing can be followed
+	f.whole = false
+	if f.poll != nil {
+		f.poll = newPoll(f.prefix)
+	}
 	err = f.mirror.sync(func(yield func(Record)) error {
-		return f.v.each(ctx, f.prefix, yield)
-	}, lost)
+		return f.v.each(ctx, f.prefix, func(r Record) {
+			if f.poll != nil && spread(r.Key) {
+				f.poll.note(r)
+			}
+			yield(r)
+		})
+	}, f.known && !continues)
 	if err != nil {
 		return err
 	}
-	f.at, f.epoch = at, epoch
+	f.heard, f.known, f.whole = now, true, true
+	f.stand(end)
 	return nil
+}
+
+// continues says whether the log goes on from the follower's place: its entry
+// is there, or the same server has cut it away because of its age.
+func (f *follower) continues(ctx context.Context, now history) (bool, error) {
+	if f.at == "" || now.others != f.heard.others {
+		return false, nil
+	}
+	entries, err := f.v.entries(ctx, f.at, 1)
+	if err != nil {
+		return false, err
+	}
+	if len(entries) > 0 && f.isAt(entries[0]) {
+		return true, nil
+	}
+	if len(entries) == 0 || entries[0].ID == f.at || entries[0].FieldValues["e"] != f.epoch || now != f.heard {
+		return false, nil
+	}
+	first, err := f.v.entries(ctx, "-", 1)
+	if err != nil {
+		return false, err
+	}
+	return len(first) > 0 && first[0].ID == entries[0].ID, nil
+}
+
+// logEnd is the last entry of the log, which it begins if there is none. It
+// need not succeed in that: who cannot write can still read.
+func (v *Valkey) logEnd(ctx context.Context) (end valkey.XRangeEntry, err error) {
+	for range 2 {
+		answer, err := v.do(ctx, v.names.log, false, func(b valkey.Builder) valkey.Completed {
+			return b.Xrevrange().Key(v.names.log).End("+").Start("-").Count(1).Build()
+		})
+		if err != nil {
+			return end, err
+		}
+		entries, err := answer.AsXRange()
+		if err != nil {
+			return end, fmt.Errorf("log of store: %w", err)
+		}
+		if len(entries) > 0 {
+			return entries[0], nil
+		}
+		_, _ = v.eval(ctx, false, beginScript, []string{v.names.log}, []string{newMark()})
+	}
+	return end, nil
 }

@@ -7,17 +7,17 @@ import (
 	"time"
 )
 
-// watermark is how far the server's log has come, as far as this process
-// knows. A log that is another one, or has gone back, belongs to a state that
-// lacks something that was confirmed.
+// watermark is how far the counts of changes have come, one for each group of
+// records, as far as this process knows. A count that is another one, or has
+// gone back, belongs to a state that lacks something that was confirmed.
 type watermark struct {
 	mu      sync.Mutex
-	at      mark
+	at      [allGroups]mark
 	contact time.Time // of the last answer from a state that lacks nothing
 	lost    time.Time
 }
 
-// mark is a place in a log. Empty: none.
+// mark is how far one count has come. Empty: not known.
 type mark struct {
 	epoch string
 	n     int64
@@ -27,7 +27,7 @@ func parseMark(id string) mark {
 	epoch, number, _ := strings.Cut(id, "-")
 	n, err := strconv.ParseInt(number, 10, 64)
 	if err != nil {
-		return mark{} // whatever it is, it is not the log that is known
+		return mark{} // whatever it is, it is not the count that is known
 	}
 	return mark{epoch, n}
 }
@@ -35,30 +35,30 @@ func parseMark(id string) mark {
 // mark is what the answer to the next question must not fall behind. It is
 // taken before the question is asked, since answers may be heard in another
 // order than the server gave them in.
-func (w *watermark) mark() mark {
+func (w *watermark) mark(group int) mark {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	return w.at
+	return w.at[group]
 }
 
-// saw compares the end of the log, as an answer shows it, with the mark from
-// before the question. An entry that the question itself wrote must be beyond
+// saw compares a group's count, as an answer shows it, with the mark from
+// before the question. If the question was a change, the count must be beyond
 // the mark.
-func (w *watermark) saw(before mark, id string, wrote bool, now time.Time) {
+func (w *watermark) saw(group int, before mark, id string, wrote bool, now time.Time) {
 	is := parseMark(id)
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	behind := is.n < before.n || wrote && is.n == before.n
 	if before.epoch != "" && (is.epoch != before.epoch || behind) {
 		w.lose(now)
-		w.at = is
+		w.at[group] = is
 		return
 	}
 	w.contact = now
-	if is.epoch == w.at.epoch {
-		w.at.n = max(w.at.n, is.n)
-	} else if w.at.epoch == "" {
-		w.at = is
+	if is.epoch == w.at[group].epoch {
+		w.at[group].n = max(w.at[group].n, is.n)
+	} else if w.at[group].epoch == "" {
+		w.at[group] = is
 	}
 }
 
