@@ -42,7 +42,7 @@ type File struct {
 	Issuer *IssuerFile `yaml:"issuer"`
 	// Listeners on which other proxies ask for decisions. Default: none.
 	Authorizer *AuthorizerFile `yaml:"authorizer"`
-	// Where replays, revocations and sessions are kept: bolt://FILE, redis://HOST, rediss://HOST or memory:. Default: bolt://wiretight-data/state.db.
+	// Where replays, revocations and sessions are kept: bolt://FILE, redis://HOST, rediss://HOST (docs/store.md has their options) or memory:. Default: bolt://wiretight-data/state.db.
 	Store string `yaml:"store"`
 	// How old the copy of the revocations may get before every token is refused. Default: 5s.
 	StoreStaleness *Duration `yaml:"store_staleness"`

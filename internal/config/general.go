@@ -2,12 +2,12 @@ package config
 
 import (
 	"fmt"
-	"net/url"
 	"slices"
 	"strings"
 	"time"
 
 	"github.com/wiretight/wiretight/guard"
+	"github.com/wiretight/wiretight/internal/store"
 )
 
 // The defaults of the store.
@@ -62,27 +62,27 @@ func (b *builder) storage() {
 	}
 }
 
+// storeURL asks the store's own reader, which reads certificates too.
 func (b *builder) storeURL(raw string) {
 	const instead = "write bolt://FILE, redis://HOST:PORT, rediss://HOST:PORT or memory:"
-	scheme, rest, ok := strings.Cut(raw, ":")
-	switch {
-	case raw == "memory:":
-	case scheme == "memory":
-		b.wrong("store", "a store in memory has no name", "write memory:")
+	switch scheme, _, ok := strings.Cut(raw, ":"); {
 	case !ok:
 		b.wrong("store", "store has no scheme", instead)
-	case scheme == "bolt":
-		if file, ok := strings.CutPrefix(rest, "//"); !ok || file == "" || strings.HasSuffix(file, "/") {
-			b.wrong("store", "store names no file", "write bolt://"+dataDir+"/state.db")
-		}
-	case scheme == "redis" || scheme == "rediss":
-		u, err := url.Parse(raw)
-		if err != nil || u.Hostname() == "" || !goodPort(u) {
-			b.wrong("store", "store is no URL with a host", instead)
-		} else if scheme == "redis" && !loopback(u.Hostname()) {
-			b.warn("store", "sessions and revocations go in plain text to another machine", "write rediss://")
-		}
-	default:
+		return
+	case !slices.Contains([]string{"bolt", "redis", "rediss", "memory"}, scheme):
 		b.wrong("store", fmt.Sprintf("store has the scheme %s", quoted(scheme)), instead)
+		return
+	}
+	plain, err := store.CheckURL(raw)
+	if err != nil {
+		what, instead := err.Error(), "mend the file, or name another"
+		if i := strings.LastIndex(what, "; "); i >= 0 {
+			what, instead = what[:i], what[i+2:]
+		}
+		b.wrong("store", what, instead)
+		return
+	}
+	if slices.ContainsFunc(plain, func(host string) bool { return !loopback(host) }) {
+		b.warn("store", "sessions and revocations go in plain text to another machine", "write rediss://")
 	}
 }
