@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"runtime"
 	"runtime/debug"
 	"runtime/metrics"
 	"time"
@@ -12,15 +13,24 @@ const (
 	// A proxy's live heap is small and its garbage plenty: collecting at twice
 	// the live size, as is the default, would cost a tenth of its time.
 	heapGoal = 16 << 20
-	// leanest and laziest bound the percentage that heapGoal comes down to.
+	// leastRoom is what may be allocated between two collections however large
+	// the live heap is: without it, one that is about heapGoal would be
+	// collected all the time.
+	leastRoom = 5 << 20
+	// leanest and laziest bound the percentage that these come down to.
 	leanest, laziest = 15, 800
 )
 
 // paceCollector keeps the collector's goal at heapGoal, and close above the
-// live heap where that is larger, until ctx ends.
+// live heap where that is larger, until ctx ends. It looks after every
+// collection: a heap that grows by a million revocations in a second must not
+// be let run by the percentage of the small one that it was.
 func paceCollector(ctx context.Context) {
 	sample := []metrics.Sample{{Name: "/gc/heap/live:bytes"}}
-	debug.SetGCPercent(laziest / 2)
+	percent := laziest / 2
+	debug.SetGCPercent(percent)
+	collected := make(chan struct{}, 1)
+	announce(ctx, collected)
 	tick := time.NewTicker(time.Second)
 	defer tick.Stop()
 	for {
@@ -28,9 +38,35 @@ func paceCollector(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case <-tick.C:
+		case <-collected:
 		}
 		metrics.Read(sample)
-		live := max(1<<20, int(sample[0].Value.Uint64()))
-		debug.SetGCPercent(min(laziest, max(leanest, (heapGoal-live)*100/live)))
+		// Setting it stops the world, so not for nothing.
+		if next := pace(int(sample[0].Value.Uint64())); 10*max(next-percent, percent-next) > percent {
+			percent = next
+			debug.SetGCPercent(percent)
+		}
 	}
+}
+
+// pace is the percentage for a live heap of so many bytes.
+func pace(live int) int {
+	live = max(1<<20, live)
+	room := max(heapGoal-live, leastRoom)
+	return min(laziest, max(leanest, room*100/live))
+}
+
+// announce sends after every collection until ctx ends, unless the last one
+// has not been looked at yet.
+func announce(ctx context.Context, collected chan<- struct{}) {
+	sentinel := new(*int) // of a type with a pointer, so that it is not packed with others
+	runtime.AddCleanup(sentinel, func(struct{}) {
+		select {
+		case collected <- struct{}{}:
+		default:
+		}
+		if ctx.Err() == nil {
+			announce(ctx, collected)
+		}
+	}, struct{}{})
 }

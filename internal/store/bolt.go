@@ -229,13 +229,19 @@ func (b *Bolt) Ping(ctx context.Context) error {
 	return b.write(ctx, nil)
 }
 
+// manyPages is how many pages List reads before it lets go of the file.
+const manyPages = 128
+
 // List implements Store.
 func (b *Bolt) List(ctx context.Context, prefix string, yield func(Record) bool) error {
 	from := []byte(prefix)
-	for from != nil {
+	for pages := 1; from != nil; pages++ {
 		var records []Record
 		err := b.view(ctx, func(tx *bolt.Tx) (err error) {
 			records, from, err = readPage(tx, prefix, from, b.now())
+			if pages%manyPages == 0 || pages > manyPages && from == nil {
+				dropPages(tx)
+			}
 			return err
 		})
 		if err != nil {
