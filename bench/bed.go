@@ -139,8 +139,7 @@ func (b *bed) close() error {
 	return os.RemoveAll(b.dir)
 }
 
-// measureAll takes every cell in turn: rounds, then rows, then proxies, so that
-// a proxy and its baseline are never more than a row apart.
+// measureAll takes every row in every round.
 func (b *bed) measureAll(ctx context.Context) (*results, error) {
 	res := &results{
 		Rounds: b.opts.Rounds, Seconds: b.opts.Cell.Seconds(), Conns: b.opts.Conns,
@@ -157,10 +156,8 @@ func (b *bed) measureAll(ctx context.Context) (*results, error) {
 	}
 	for round := range b.opts.Rounds {
 		for _, r := range b.rows {
-			for _, p := range b.proxies {
-				if err := b.cell(ctx, res, round, r, p); err != nil {
-					return nil, fmt.Errorf("row %s, proxy %s: %w", r.name, p.name, err)
-				}
+			if err := b.measureRow(ctx, res, round, r); err != nil {
+				return nil, fmt.Errorf("row %s: %w", r.name, err)
 			}
 		}
 	}
@@ -169,27 +166,63 @@ func (b *bed) measureAll(ctx context.Context) (*results, error) {
 	return res, nil
 }
 
-// cell adds a sample to res, or the reason why there is none. A peer that
-// breaks down shall not cost all other cells; a guard, or the baseline, is an
-// error.
-func (b *bed) cell(ctx context.Context, res *results, round int, r row, p proxy) error {
-	if why := p.cannot(r); why != "" {
-		res.dash(r.name, p.name, why)
-		return nil
+// measureRow adds a sample of each proxy to res, or the reason why it has none.
+func (b *bed) measureRow(ctx context.Context, res *results, round int, r row) error {
+	var in []proxy
+	for _, p := range b.proxies {
+		if why := p.cannot(r); why != "" {
+			res.dash(r.name, p.name, why)
+		} else if round == 0 || !r.kind.onceARun() {
+			in = append(in, p)
+		}
 	}
-	if round > 0 && r.kind.onceARun() {
-		return nil
+	if r.figure == cpuMultiple || r.figure == cpuMicros {
+		return b.measureRace(ctx, res, round, r, in)
 	}
+	for _, p := range in {
+		s, err := b.measure(ctx, r, p)
+		if err := b.keep(ctx, res, round, r, p, s, err); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// measureRace has all proxies of a row run at the same time, loaded in turn.
+func (b *bed) measureRace(ctx context.Context, res *results, round int, r row, in []proxy) error {
+	var all []*racer
+	defer func() {
+		for _, c := range all {
+			c.leave()
+		}
+	}()
+	for _, p := range in {
+		all = append(all, b.enter(ctx, r, p, variant{}))
+	}
+	b.race(ctx, r, all, turns, b.opts.Cell/turns)
+	for _, c := range all {
+		s, err := c.sample()
+		if err := b.keep(ctx, res, round, r, c.proxy, s, err); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// keep adds a sample to res. A peer that breaks down shall not cost all other
+// cells; with a guard, or the baseline, that is an error.
+func (b *bed) keep(ctx context.Context, res *results, round int, r row, p proxy, s sample, err error) error {
 	at := fmt.Sprintf("%d/%d %-7s %-12s", round+1, b.opts.Rounds, r.name, p.name)
-	s, err := b.measure(ctx, r, p)
 	switch {
+	case ctx.Err() != nil:
+		return ctx.Err()
 	case err == nil:
 		s.Round, s.Row, s.Proxy = round+1, r.name, p.name
 		res.Samples = append(res.Samples, s)
 		fmt.Fprintf(b.progress, "%s %s\n", at, s)
 		return nil
-	case ctx.Err() != nil || p.guard || p.name == baseline:
-		return err
+	case p.guard || p.name == baseline:
+		return fmt.Errorf("proxy %s: %w", p.name, err)
 	default:
 		fmt.Fprintf(b.progress, "%s %v\n", at, err)
 		res.dash(r.name, p.name, fmt.Sprintf("broke down in round %d: %.200q", round+1, err.Error()))

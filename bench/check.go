@@ -19,8 +19,8 @@ const checkTurns = 20
 // judged is what bench-check found in one row.
 type judged struct {
 	row
-	costs []costs
-	again bool // measured twice, for it looked worse
+	costs [2][]float64 // CPU microseconds a request, of each turn
+	again bool         // measured twice, for it looked worse
 	worse bool
 }
 
@@ -90,7 +90,7 @@ func compare(ctx context.Context, opts Options, two [2]proxy, stdout, stderr io.
 		}
 	}
 	for _, j := range all {
-		if j.worse = worse(ratios(j.costs)); !j.worse {
+		if j.worse = worse(j.ratios()); !j.worse {
 			continue
 		}
 		fmt.Fprintf(stderr, "%s looks slower: once more\n", j.name)
@@ -104,48 +104,46 @@ func compare(ctx context.Context, opts Options, two [2]proxy, stdout, stderr io.
 // lookAgain judges by new measurements alone, and keeps the old ones too.
 func (b *bed) lookAgain(ctx context.Context, j *judged, two [2]proxy) error {
 	first := j.costs
-	j.costs, j.again = nil, true
+	j.costs, j.again = [2][]float64{}, true
 	for range b.opts.Rounds {
 		if err := b.judge(ctx, j, two); err != nil {
 			return err
 		}
 	}
-	j.worse = worse(ratios(j.costs))
-	j.costs = append(first, j.costs...)
+	j.worse = worse(j.ratios())
+	for i := range j.costs {
+		j.costs[i] = append(first[i], j.costs[i]...)
+	}
 	return nil
 }
 
 // judge adds one round to j: new processes, loaded in turn.
 func (b *bed) judge(ctx context.Context, j *judged, two [2]proxy) error {
-	var on pair
-	defer func() { on.close() }()
-	for i, p := range two {
-		var err error
-		if on[i], err = b.stage(ctx, j.row, p, variant{}); err != nil {
-			return err
+	all := []*racer{b.enter(ctx, j.row, two[0], variant{}), b.enter(ctx, j.row, two[1], variant{})}
+	defer all[0].leave()
+	defer all[1].leave()
+	b.race(ctx, j.row, all, checkTurns, b.opts.Cell/(checkTurns/2))
+	for i, c := range all {
+		if c.err != nil {
+			return fmt.Errorf("%s: %w", c.name, c.err)
 		}
+		if c.seen.failures()*100 > c.seen.Requests {
+			return fmt.Errorf("%s: too many wrong answers to compare: %v", c.name, c.seen)
+		}
+		j.costs[i] = append(j.costs[i], c.costs...)
 	}
-	got, seen, err := b.inTurn(ctx, j.row, two, on, checkTurns, b.opts.Cell/(checkTurns/2))
-	if err != nil {
-		return err
-	}
-	if seen.failures()*100 > seen.Requests {
-		return fmt.Errorf("too many wrong answers to compare: %v", seen)
-	}
-	j.costs = append(j.costs, got...)
 	return nil
 }
+
+// ratios are the tree's costs over the base's.
+func (j *judged) ratios() []float64 { return ratios(j.costs[0], j.costs[1]) }
 
 // report prints the rows and returns errWorse if one is.
 func report(all []*judged, two [2]proxy, w io.Writer) error {
 	t := grid{{"CPU a request, µs", two[0].name, two[1].name, "ratio", "at least", ""}}
 	var err error
 	for _, j := range all {
-		var each [2][]float64
-		for _, c := range j.costs {
-			each[0], each[1] = append(each[0], c[0]), append(each[1], c[1])
-		}
-		r := ratios(j.costs)
+		r := j.ratios()
 		says := "ok"
 		switch {
 		case j.worse:
@@ -154,7 +152,7 @@ func report(all []*judged, two [2]proxy, w io.Writer) error {
 			says = "ok (at the second look)"
 		}
 		t = append(t, []string{
-			j.title, fmt.Sprintf("%.1f", median(each[0])), fmt.Sprintf("%.1f", median(each[1])),
+			j.title, fmt.Sprintf("%.1f", median(j.costs[0])), fmt.Sprintf("%.1f", median(j.costs[1])),
 			fmt.Sprintf("%.3f", median(r)), fmt.Sprintf("%.3f", atLeast(r)), says,
 		})
 	}

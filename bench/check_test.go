@@ -105,9 +105,9 @@ func TestReport(t *testing.T) {
 	t.Parallel()
 	two := [2]proxy{{name: "v1"}, {name: "tree"}}
 	all := []*judged{
-		{row: row{title: "one"}, costs: []costs{{10, 10}, {20, 21}, {10, 9}}},
-		{row: row{title: "two"}, costs: []costs{{10, 20}, {10, 20}, {10, 21}}, again: true, worse: true},
-		{row: row{title: "three"}, costs: []costs{{10, 12}}, again: true},
+		{row: row{title: "one"}, costs: [2][]float64{{10, 20, 10}, {10, 21, 9}}},
+		{row: row{title: "two"}, costs: [2][]float64{{10, 10, 10}, {20, 20, 21}}, again: true, worse: true},
+		{row: row{title: "three"}, costs: [2][]float64{{10}, {12}}, again: true},
 	}
 	var b strings.Builder
 	if err := report(all, two, &b); !errors.Is(err, errWorse) {

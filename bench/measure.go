@@ -21,6 +21,8 @@ type sample struct {
 	// Value is by the row's figure: microseconds of CPU a request, percent,
 	// a ratio, megabytes or milliseconds.
 	Value float64 `json:"value"`
+	// Turns are the values of the single turns of a race.
+	Turns []float64 `json:"turns,omitempty"`
 	// The rest is zero where the row has no load.
 	Requests int            `json:"requests,omitempty"`
 	Dials    int            `json:"dials,omitempty"`
@@ -31,6 +33,8 @@ type sample struct {
 	P99      float64        `json:"p99_ms,omitempty"`
 	PeakMB   float64        `json:"peak_mb,omitempty"`
 	Honest   []honest       `json:"honest,omitempty"`
+
+	nowMB float64 // resident at the end
 }
 
 func (s sample) String() string {
@@ -41,7 +45,7 @@ func (s sample) String() string {
 		s.Value, float64(s.Requests)/s.Seconds, s.Dials, s.Failed)
 }
 
-// measure takes one cell with processes of its own.
+// measure takes one cell, of a row that is no race, with processes of its own.
 func (b *bed) measure(ctx context.Context, r row, p proxy) (sample, error) {
 	if err := ctx.Err(); err != nil {
 		return sample{}, err
@@ -57,52 +61,21 @@ func (b *bed) measure(ctx context.Context, r row, p proxy) (sample, error) {
 		return b.priceOfRedis(ctx, r, p)
 	case beside:
 		return b.besideForgeries(ctx, r, p)
+	case everMore:
+		return b.remember(ctx, r, p)
 	default:
-		return b.load(ctx, r, p)
+		return sample{}, fmt.Errorf("row %s is a race", r.name)
 	}
 }
 
-// load measures CPU time a request, and for the memory row what is resident
-// afterwards.
-func (b *bed) load(ctx context.Context, r row, p proxy) (sample, error) {
-	st, err := b.stage(ctx, r, p, variant{})
-	if err != nil {
-		return sample{}, err
-	}
-	defer st.close()
-	begin := time.Now()
-	before, err := cpuTime(st.proc.pid())
-	if err != nil {
-		return sample{}, err
-	}
-	seen, lone := b.drive(ctx, r, p, st)
-	after, err := cpuTime(st.proc.pid())
-	if err != nil {
-		return sample{}, fmt.Errorf("%w; it wrote: %s", err, st.proc.tail)
-	}
-	took := time.Since(begin)
-	for what, n := range st.warm.Errors {
-		seen.note(what, n)
-	}
-	s := seen.sample(took)
-	if s.Requests == 0 {
-		return s, fmt.Errorf("no request was made in %v", b.opts.Cell)
-	}
-	if lone != nil {
-		s.Requests += lone.Requests
-		s.Dials += lone.Dials - 1 // its first is no loss
-		s.Honest = []honest{lone.honest("beside forgeries")}
-	}
-	s.Value = micros(after-before) / float64(s.Requests)
-	mem, err := residentMemory(st.proc.pid())
-	if err != nil {
-		return s, err
-	}
-	s.PeakMB = float64(mem.peak) / (1 << 20)
-	if r.figure == megabytes {
-		s.Value = float64(mem.now) / (1 << 20)
-	}
-	return s, ctx.Err()
+// remember sends each token once and looks at what is resident afterwards.
+func (b *bed) remember(ctx context.Context, r row, p proxy) (sample, error) {
+	c := b.enter(ctx, r, p, variant{})
+	defer c.leave()
+	b.race(ctx, r, []*racer{c}, 1, b.opts.Cell)
+	s, err := c.sample()
+	s.Value = s.nowMB
+	return s, err
 }
 
 // sample is what o says of a cell that took so long.
@@ -114,37 +87,6 @@ func (o *outcome) sample(took time.Duration) sample {
 }
 
 func micros(d time.Duration) float64 { return float64(d.Nanoseconds()) / 1000 }
-
-// drive sends what the row asks for, and for forgeries has an honest client
-// beside them, which is nil otherwise.
-func (b *bed) drive(ctx context.Context, r row, p proxy, on *stage) (seen, lone *outcome) {
-	st, clients := b.stock[p.algFor(r)], on.clients
-	timed, cancel := context.WithTimeout(ctx, b.opts.Cell)
-	defer cancel()
-	switch r.kind {
-	case many:
-		return clients.run(timed, cycle(st.good[:manyTokens]), 0, 200), nil
-	case eachNew, everMore:
-		return clients.run(ctx, once(st.good[:b.tokensFor(r.kind)]), 0, 200), nil
-	case bad:
-		want := 200
-		if p.checks {
-			want = 401
-		}
-		one := newCrowd(1, on.addr, b.cert, r.how)
-		defer one.close()
-		done := make(chan struct{})
-		go func() {
-			lone = one.run(timed, cycle(st.good[:1]), honestPause, 200)
-			close(done)
-		}()
-		seen = clients.run(timed, cycle(st.forged), 0, want)
-		<-done
-		return seen, lone
-	default:
-		return clients.run(timed, cycle(st.good[:1]), 0, 200), nil
-	}
-}
 
 // timeStart is the median of several starts, from exec to ready, in a folder
 // that an earlier run has left its state in.

@@ -12,7 +12,7 @@ func TestPlot(t *testing.T) {
 	t.Parallel()
 	r := someResults()
 	r.Proxies = append(r.Proxies, `<s&"`)
-	r.Samples = append(r.Samples, sample{Round: 1, Row: "rs256", Proxy: `<s&"`, Value: 9000, Requests: 1})
+	r.Samples = append(r.Samples, sample{Round: 1, Row: "rs256", Proxy: `<s&"`, Value: 9000, Turns: []float64{9000}, Requests: 1})
 	text := r.plot()
 	bars := 0
 	for d := xml.NewDecoder(strings.NewReader(text)); ; {

@@ -105,17 +105,10 @@ func (b *bed) profileRow() (row, error) {
 
 // loadFor keeps p busy and stops it, so that it writes its profiles.
 func (b *bed) loadFor(ctx context.Context, r row, p proxy, v variant) error {
-	st, err := b.stage(ctx, r, p, v)
-	if err != nil {
-		return err
-	}
-	defer st.close()
-	if r.kind == eachNew {
-		b.drive(ctx, r, p, st)
-		return ctx.Err()
-	}
-	b.driveFor(ctx, r, p, st, profileCells*b.opts.Cell)
-	return ctx.Err()
+	c := b.enter(ctx, r, p, v)
+	defer c.leave()
+	b.race(ctx, r, []*racer{c}, 1, profileCells*b.opts.Cell)
+	return c.err
 }
 
 // head leaves away what names the file and the build.

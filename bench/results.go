@@ -80,20 +80,25 @@ func (r *results) of(w row, proxy string) (out []sample) {
 	return out
 }
 
-// values returns one number a round: for a multiple, the proxy's cost over the
-// baseline's in the same row of the same round. Without a baseline, and for
-// the baseline itself, it stays in microseconds and multiple is false.
+// values returns one number a round: for a multiple, the median of the proxy's
+// costs over the baseline's, turn by turn. Without a baseline, and for the
+// baseline itself, it stays in microseconds and multiple is false.
 func (r *results) values(w row, proxy string) (out []float64, multiple bool) {
-	base := map[int]float64{}
+	base := map[int][]float64{}
 	for _, s := range r.of(w, baseline) {
-		base[s.Round] = s.Value
+		base[s.Round] = s.Turns
 	}
 	multiple = w.figure == cpuMultiple && proxy != baseline && len(base) > 0
 	for _, s := range r.of(w, proxy) {
+		v := s.Value
 		if multiple {
-			s.Value /= base[s.Round]
+			each := ratios(base[s.Round], s.Turns)
+			if len(each) == 0 {
+				continue
+			}
+			v = median(each)
 		}
-		out = append(out, s.Value)
+		out = append(out, v)
 	}
 	return out, multiple
 }

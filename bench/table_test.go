@@ -23,7 +23,7 @@ func someResults() *results {
 		for i, v := range values {
 			r.Samples = append(r.Samples, sample{
 				Round: i + 1, Row: row, Proxy: proxy, Value: v, Requests: 1000, Seconds: 2,
-				Dials: 64, P50: v / 10, P99: v, PeakMB: v,
+				Turns: []float64{v}, Dials: 64, P50: v / 10, P99: v, PeakMB: v,
 			})
 		}
 	}
