@@ -67,17 +67,14 @@ func (f *failures) sweep(now time.Time) {
 	}
 }
 
-// exceeded reports whether the address must wait.
-func (f *failures) exceeded(a netip.Addr, now time.Time) bool {
-	return f.retryAfter(a, now) > 0
-}
-
-func (f *failures) retryAfter(a netip.Addr, now time.Time) time.Duration {
+// debt tells how long the address must wait before a token of it is looked at,
+// and whether it has shown bad ones lately.
+func (f *failures) debt(a netip.Addr, now time.Time) (wait time.Duration, suspect bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	t, known := f.ahead[network(a)]
 	if !known {
-		return 0
+		return 0, false
 	}
-	return max(0, t.Sub(now)-f.window+f.interval)
+	return max(0, t.Sub(now)-f.window+f.interval), t.After(now)
 }

@@ -584,3 +584,12 @@ var makeServerCertificate = sync.OnceValues(func() (tls.Certificate, error) {
 	leaf, err := x509.ParseCertificate(der)
 	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key, Leaf: leaf}, err
 })
+
+// askHandler asks a wrapped handler without a wire and returns the status.
+func askHandler(h http.Handler, raw string) int {
+	r := secureRequest(http.MethodGet, "/x")
+	r.Header.Set("Authorization", "Bearer "+raw)
+	rec := httptest.NewRecorder()
+	h.ServeHTTP(rec, r)
+	return rec.Code
+}

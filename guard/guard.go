@@ -54,6 +54,8 @@ type Guard struct {
 	tokenKeys   *tokenKeys
 	memory      *remembered
 	failures    *failures
+	suspects    suspects
+	forgeries   forgeries
 	revocations *revocations
 	inflight    *inflight
 	nonces      *nonces
@@ -101,7 +103,7 @@ func New(cfg Config) (*Guard, error) {
 	if g.tokenKeys, err = newTokenKeys(); err != nil {
 		return nil, err
 	}
-	g.failures = newFailures(p.authFailures)
+	g.failures, g.suspects = newFailures(p.authFailures), newSuspects()
 	g.revocations = newRevocations(g.store, g.logger, g.now)
 	g.inflight = newInflight(g)
 	g.ctx, g.cancel = context.WithCancel(context.Background())

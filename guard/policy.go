@@ -201,6 +201,9 @@ func tokenPolicy(cfg *Config, c *Issuer) token.Policy {
 		MaxLifetime:          c.MaxLifetime,
 		Leeway:               cfg.Tokens.Leeway,
 		DangerouslyAnyIssuer: c.Issuer == "", // Check has demanded the accepted risks
+		// Where a rule is on trial, a token that it refuses may pass, and must
+		// not be a forgery then.
+		ClaimsFirst: cfg.Mode != ObserveOnly && len(cfg.Observe) == 0,
 	}
 	t.DangerouslyAnyAudience = len(c.Audiences) == 0
 	if c.Require == nil {

@@ -105,10 +105,11 @@ func (x *exchange) verify() *refusal {
 
 // verifyAnew looks at a token that is not remembered.
 func (x *exchange) verifyAnew(key tokenKey) *refusal {
-	if !x.route.public && x.guard.failures.exceeded(x.client, x.now) {
-		return &refusal{rule: RuleRate, kind: kindTooMany, retryAfter: x.guard.failures.retryAfter(x.client, x.now), reason: "too many refused tokens from " + x.client.String()}
+	wait, suspect := x.guard.failures.debt(x.client, x.now)
+	if !x.route.public && wait > 0 {
+		return &refusal{rule: RuleRate, kind: kindTooMany, retryAfter: wait, reason: "too many refused tokens from " + x.client.String()}
 	}
-	t, f := x.policy.examine(x.r.Context(), x.credential.raw, x.now, &x.facts, &x.thumbprint)
+	t, f := x.examine(key, suspect)
 	if f != nil {
 		if f.kind == kindInvalidToken && !x.route.public {
 			x.guard.failures.add(x.client, x.now)
@@ -127,6 +128,25 @@ func (x *exchange) verifyAnew(key tokenKey) *refusal {
 	x.scopes = x.policy.scopes.get(scopes)
 	x.guard.memory.put(&x.facts, &x.thumbprint)
 	return nil
+}
+
+// examine looks at the token in full, unless it is known for a forgery.
+func (x *exchange) examine(key tokenKey, suspect bool) (*token.Token, *refusal) {
+	known := &x.guard.forgeries
+	if index, generation, found := known.get(key, x.policy.generation); found {
+		if _, now, err := x.policy.issuers[index].source.Current(); err == nil && now == generation {
+			return nil, &refusal{rule: RuleToken, kind: kindInvalidToken, reason: "signature does not match, and did not before"}
+		}
+	}
+	queue := x.guard.suspects
+	if !suspect {
+		queue = nil
+	}
+	t, f := x.policy.examine(x.r.Context(), x.credential.raw, x.now, queue, &x.facts, &x.thumbprint)
+	if f != nil && f.forged && key != (tokenKey{}) {
+		known.put(forgery{key, x.facts.generation, x.policy.generation, x.facts.issuer})
+	}
+	return t, f
 }
 
 // recall looks again at what may have changed since a token was verified.
@@ -148,8 +168,10 @@ func (x *exchange) recall() (f *refusal, fresh bool) {
 	return nil, true
 }
 
-// examine parses and verifies raw in full and notes its facts.
-func (p *policy) examine(ctx context.Context, raw string, now time.Time, f *facts, tp *thumbprint) (*token.Token, *refusal) {
+// examine parses and verifies raw in full and notes its facts. It waits for a
+// turn in queue, if that is not nil. A refusal of a forgery leaves in the facts
+// by which keys it was judged.
+func (p *policy) examine(ctx context.Context, raw string, now time.Time, queue suspects, f *facts, tp *thumbprint) (*token.Token, *refusal) {
 	t, err := token.Parse(raw, p.limits)
 	if err != nil {
 		return nil, tokenRefusal(err)
@@ -166,15 +188,16 @@ func (p *policy) examine(ctx context.Context, raw string, now time.Time, f *fact
 	if err != nil {
 		return nil, unavailableKeys(iss, err)
 	}
-	err = t.Verify(&iss.policy, keys, now)
+	err = queue.verify(ctx, t, &iss.policy, keys, now)
 	if errors.Is(err, token.ErrUnknownKey) {
 		// A key set may have changed since we fetched it: look once.
 		if again, g, ferr := iss.source.Refetch(ctx, t.Header.KeyID); ferr == nil && again != nil && g != generation {
 			generation = g
-			err = t.Verify(&iss.policy, again, now)
+			err = queue.verify(ctx, t, &iss.policy, again, now)
 		}
 	}
 	if err != nil {
+		f.issuer, f.generation = uint16(index), generation
 		return nil, tokenRefusal(err)
 	}
 	*f = facts{
@@ -216,8 +239,12 @@ func (f *facts) bind(c *token.Confirmation, tp *thumbprint) *refusal {
 func tokenRefusal(err error) *refusal {
 	f := &refusal{rule: RuleToken, kind: kindInvalidToken, reason: err.Error()}
 	var e *token.Error
-	if errors.As(err, &e) {
+	switch {
+	case errors.As(err, &e):
 		f.rule = Rule(e.Rule)
+		f.forged = errors.Is(err, token.ErrSignature)
+	case errors.Is(err, errNoTurn):
+		f.kind, f.retryAfter = kindUnavailable, time.Second
 	}
 	if f.rule == RuleExpired {
 		f.kind = kindExpired

@@ -23,6 +23,10 @@ const (
 // set may be older than the token: a caller may fetch it once more.
 var ErrUnknownKey = errors.New("no key has this kid")
 
+// ErrSignature says that a token's signature does not match the key that it
+// must have been made with: that key never made it.
+var ErrSignature = errors.New("signature does not match")
+
 // ErrNonce says that a proof lacks the nonce that was asked for, or has a
 // stale one. The client is told the current one and tries again (RFC 9449 §8).
 var ErrNonce = errors.New("proof has no current nonce")
@@ -41,7 +45,7 @@ type Error struct {
 // Error returns the reason.
 func (e *Error) Error() string { return e.Reason }
 
-// Unwrap returns ErrUnknownKey, ErrNonce or nil.
+// Unwrap returns ErrUnknownKey, ErrSignature, ErrNonce or nil.
 func (e *Error) Unwrap() error { return e.cause }
 
 func refuse(rule Rule, reason string) *Error {

@@ -1,6 +1,7 @@
 package token
 
 import (
+	"errors"
 	"slices"
 	"strings"
 	"time"
@@ -26,6 +27,12 @@ type Policy struct {
 	// Leeway is the clock skew that is allowed. Zero: none.
 	Leeway time.Duration
 
+	// ClaimsFirst judges the claims before the signature, which costs more to
+	// look at. A refusal then says nothing about who made the token, unless it
+	// is of RuleExpired, which still comes last. It is for callers who treat
+	// all other refusals alike.
+	ClaimsFirst bool
+
 	// DangerouslyAnyIssuer accepts any iss, or none. Only for an empty Issuer.
 	DangerouslyAnyIssuer bool
 	// DangerouslyAnyAudience accepts any aud, or none: tokens that were made
@@ -39,8 +46,9 @@ const defaultMaxLifetime = time.Hour
 
 // Verify says whether the token may be believed at the time now: algorithm,
 // type, key, signature, issuer, audience, required claims, times and lifetime,
-// in this order. It returns nil or an *Error; errors.Is tells ErrUnknownKey
-// when the set lacks the key that the token names.
+// in this order unless p says otherwise. It returns nil or an *Error; errors.Is
+// tells ErrUnknownKey when the set lacks the key that the token names, and
+// ErrSignature when the key did not make the signature.
 func (t *Token) Verify(p *Policy, keys *KeySet, now time.Time) error {
 	alg := allowed(p.Algorithms, t.Header.Algorithm)
 	if alg == nil {
@@ -49,13 +57,28 @@ func (t *Token) Verify(p *Policy, keys *KeySet, now time.Time) error {
 	if !p.acceptsType(t.Header.Type) {
 		return refuse(RuleToken, "type "+quoted(t.Header.Type)+" is not accepted")
 	}
+	var claims error
+	if p.ClaimsFirst {
+		claims = t.checkClaims(p, now)
+		var e *Error
+		if errors.As(claims, &e) && e.Rule != RuleExpired {
+			return claims
+		}
+	}
 	k, err := keys.find(t.Header.KeyID, alg)
 	if err != nil {
 		return err
 	}
 	if !k.verify(alg, t.parts.signed, t.parts.signature) {
-		return refuse(RuleToken, "signature does not match under algorithm "+alg.name)
+		return &Error{RuleToken, "signature does not match under algorithm " + alg.name, ErrSignature}
 	}
+	if p.ClaimsFirst {
+		return claims
+	}
+	return t.checkClaims(p, now)
+}
+
+func (t *Token) checkClaims(p *Policy, now time.Time) error {
 	if err := p.checkOrigin(&t.Claims); err != nil {
 		return err
 	}

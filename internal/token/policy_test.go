@@ -215,6 +215,42 @@ func TestVerifyTellsNothingOfForgedClaims(t *testing.T) {
 	refused(t, verify(raw, goodPolicy("HS256"), keySet(t, "HS256"), now), token.RuleIssuer, "")
 }
 
+// With ClaimsFirst the cheap rules come first, but nobody is told that a
+// forgery has expired.
+func TestVerifyClaimsFirst(t *testing.T) {
+	t.Parallel()
+	p := goodPolicy("HS256")
+	p.ClaimsFirst = true
+	forged := func(raw string) string { return raw[:strings.LastIndexByte(raw, '.')+1] + strings.Repeat("A", 43) }
+	good := sign(t, "HS256", goodClaims())
+	expired := sign(t, "HS256", with(goodClaims(), object{"iat": 1, "exp": 2}))
+	foreign := sign(t, "HS256", with(goodClaims(), object{"aud": "x"}))
+	for _, test := range []struct {
+		name, raw string
+		rule      token.Rule // empty: accepted
+		forged    bool
+	}{
+		{"good", good, "", false},
+		{"forged", forged(good), token.RuleToken, true},
+		{"expired", expired, token.RuleExpired, false},
+		{"expired and forged", forged(expired), token.RuleToken, true},
+		{"for others", foreign, token.RuleAudience, false},
+		{"for others and forged", forged(foreign), token.RuleAudience, false},
+	} {
+		err := verify(test.raw, p, keySet(t, "HS256"), now)
+		if test.rule == "" {
+			if err != nil {
+				t.Errorf("%s: got %v, want nil", test.name, err)
+			}
+			continue
+		}
+		refused(t, err, test.rule, "")
+		if got := errors.Is(err, token.ErrSignature); got != test.forged {
+			t.Errorf("%s: got ErrSignature %v, want %v", test.name, got, test.forged)
+		}
+	}
+}
+
 func TestVerifyFindsTheKey(t *testing.T) {
 	t.Parallel()
 	set := func(jwks ...string) *token.KeySet {
