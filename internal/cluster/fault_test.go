@@ -243,3 +243,30 @@ func TestLostAnswer(t *testing.T) {
 	}
 	kept(t, c)
 }
+
+// TestLateWrite has a refresh on its way when the wire is cut. It was answered
+// 503, so it must not be made when the wire is whole again: a user who asks
+// elsewhere, later than the grace, would be taken for a thief.
+func TestLateWrite(t *testing.T) {
+	t.Parallel()
+	const grace = time.Second
+	c := start(t, cluster.Config{Relays: true, Grace: grace})
+	away, well := c.Guards[0], c.Guards[1]
+	s, status := well.Login(t.Context())
+	if status != http.StatusOK {
+		t.Fatalf("got %d for a login, want 200", status)
+	}
+	c.Judge.FaultBegins()
+	away.Relay.CutBefore("EVALSHA", "issuer/session/")
+	if _, got := away.Refresh(t.Context(), s); got != http.StatusServiceUnavailable {
+		t.Errorf("got %d for a refresh that could not be stored, want 503", got)
+	}
+	unready(t, c, away)
+	lasts(t, 3*time.Second) // until the guard has given the connection up
+	away.Relay.Heal()
+	returned(t, c)
+	if _, got := well.Refresh(t.Context(), s); got != http.StatusOK {
+		t.Errorf("got %d at the other guard, want 200", got)
+	}
+	kept(t, c)
+}

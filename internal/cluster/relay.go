@@ -3,6 +3,8 @@ package cluster
 import (
 	"bytes"
 	"context"
+	"errors"
+	"io"
 	"net"
 	"sync"
 	"time"
@@ -18,7 +20,8 @@ type Relay struct {
 
 	mu    sync.Mutex
 	delay time.Duration
-	mute  [][]byte
+	words [][]byte      // of the question that is waited for
+	trap  func()        // what happens when it passes, under mu
 	whole chan struct{} // closed while the wire is whole
 }
 
@@ -41,16 +44,27 @@ func newRelay(ctx context.Context, target string) (*Relay, error) {
 func (r *Relay) Delay(d time.Duration) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.delay, r.mute = d, nil
+	r.delay, r.words = d, nil
 }
 
 // MuteAfter holds every answer of the store back from the moment on at which a
 // question with all of words has passed. Delay(0) ends that.
 func (r *Relay) MuteAfter(words ...string) {
+	r.await(words, func() { r.delay = time.Hour })
+}
+
+// CutBefore is a Cut at the moment at which a question with all of words is
+// about to pass. It is still on its way then.
+func (r *Relay) CutBefore(words ...string) {
+	r.await(words, func() { r.whole = make(chan struct{}) })
+}
+
+func (r *Relay) await(words []string, trap func()) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	r.words, r.trap = nil, trap
 	for _, w := range words {
-		r.mute = append(r.mute, []byte(w))
+		r.words = append(r.words, []byte(w))
 	}
 }
 
@@ -58,19 +72,21 @@ func (r *Relay) MuteAfter(words ...string) {
 func (r *Relay) asked(question []byte) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if len(r.mute) == 0 {
+	if len(r.words) == 0 {
 		return
 	}
-	for _, w := range r.mute {
+	for _, w := range r.words {
 		if !bytes.Contains(question, w) {
 			return
 		}
 	}
-	r.delay, r.mute = time.Hour, nil
+	r.words = nil
+	r.trap()
 }
 
 // Cut lets nothing through any more. As in a network that has broken, no
-// connection is closed, and what was sent meanwhile arrives after Heal.
+// connection is closed, and what was sent meanwhile arrives after Heal, unless
+// its sender has taken it back by a reset.
 func (r *Relay) Cut() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -128,8 +144,8 @@ func (r *Relay) carry(client net.Conn) {
 		_ = server.Close()
 	})()
 	var both sync.WaitGroup
-	both.Go(func() { defer cancel(); r.pump(ctx, client, server, false) })
-	both.Go(func() { defer cancel(); r.pump(ctx, server, client, true) })
+	both.Go(func() { defer cancel(); r.pump(ctx, cancel, client, server, false) })
+	both.Go(func() { defer cancel(); r.pump(ctx, cancel, server, client, true) })
 	both.Wait()
 }
 
@@ -139,8 +155,8 @@ type chunk struct {
 	data []byte
 }
 
-// pump carries one direction.
-func (r *Relay) pump(ctx context.Context, from, to net.Conn, slow bool) {
+// pump carries one direction. After a reset, drop throws away what is held.
+func (r *Relay) pump(ctx context.Context, drop func(), from, to net.Conn, slow bool) {
 	on := make(chan chunk, maxChunks)
 	var writer sync.WaitGroup
 	writer.Go(func() { r.deliver(ctx, on, to) })
@@ -163,6 +179,9 @@ func (r *Relay) pump(ctx context.Context, from, to net.Conn, slow bool) {
 			}
 		}
 		if err != nil {
+			if !errors.Is(err, io.EOF) {
+				drop()
+			}
 			return
 		}
 	}

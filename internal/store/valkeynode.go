@@ -241,12 +241,27 @@ func (n *node) dial(ctx context.Context, address string, d *net.Dialer, c *tls.C
 	return dialServer(ctx, address, d, c)
 }
 
-func dialServer(ctx context.Context, address string, d *net.Dialer, c *tls.Config) (net.Conn, error) {
+// dialServer makes a connection that forgets, when it is closed, what it has
+// not delivered. Callers were told by then that their changes failed; a change
+// that arrives when the network is whole again would look like somebody else's.
+func dialServer(ctx context.Context, address string, d *net.Dialer, c *tls.Config) (conn net.Conn, err error) {
 	if c == nil {
-		return d.DialContext(ctx, "tcp", address)
+		conn, err = d.DialContext(ctx, "tcp", address)
+	} else {
+		secure := tls.Dialer{NetDialer: d, Config: c}
+		conn, err = secure.DialContext(ctx, "tcp", address)
 	}
-	secure := tls.Dialer{NetDialer: d, Config: c}
-	return secure.DialContext(ctx, "tcp", address)
+	if err != nil {
+		return nil, err
+	}
+	wire := conn
+	if secure, ok := conn.(*tls.Conn); ok {
+		wire = secure.NetConn()
+	}
+	if tcp, ok := wire.(*net.TCPConn); ok {
+		_ = tcp.SetLinger(0) // it is only worse without
+	}
+	return conn, nil
 }
 
 // inspect makes sure that the server is a primary and never evicts.
