@@ -19,16 +19,22 @@ import (
 type Server struct {
 	dir  string
 	port string
+	args []string
 	p    *process
 }
 
-// NewServer chooses a port, and makes dir for the server's data.
-func NewServer(ctx context.Context, dir string) (*Server, error) {
+// NewServer chooses a port, and makes dir for the server's data. More arguments
+// of redis-server may follow.
+func NewServer(ctx context.Context, dir string, more ...string) (*Server, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, fmt.Errorf("make the store's folder: %w", err)
 	}
 	port, err := freePort(ctx)
-	return &Server{dir: dir, port: port}, err
+	args := []string{
+		"--port", port, "--bind", "127.0.0.1", "--dir", dir, "--save", "",
+		"--appendonly", "yes", "--appendfsync", "always", "--maxmemory-policy", "noeviction",
+	}
+	return &Server{dir: dir, port: port, args: append(args, more...)}, err
 }
 
 // listen opens a port of loopback that the system chooses.
@@ -60,8 +66,7 @@ func (s *Server) Start(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	cmd := exec.CommandContext(context.WithoutCancel(ctx), path, "--port", s.port, "--bind", "127.0.0.1", "--dir", s.dir, "--save", "",
-		"--appendonly", "yes", "--appendfsync", "always", "--maxmemory-policy", "noeviction")
+	cmd := exec.CommandContext(context.WithoutCancel(ctx), path, s.args...)
 	if s.p, err = launch("redis-server", cmd, nil); err != nil {
 		return err
 	}
