@@ -72,6 +72,9 @@ func (c *call) open(fields map[string]string, s shown, o opening) (g grant, refr
 		return g, "", "", f
 	}
 	c.subject = who.subject
+	if f := c.outwait(who.subject); f != nil {
+		return g, "", "", f
+	}
 	allowed, client := who.scopes, ""
 	if o.client != nil {
 		allowed, client = common(allowed, o.client.Scopes), o.client.ID

@@ -86,6 +86,9 @@ func (c *call) clientGrant(form map[string]string, client *Client, s shown) *fai
 	if f != nil {
 		return f
 	}
+	if f := c.outwait(client.ID); f != nil {
+		return f
+	}
 	g := grant{subject: client.ID, client: client.ID, scopes: scopes, bound: b}
 	a, f := c.mint(g)
 	if f != nil {
