@@ -26,9 +26,15 @@ const riskPlainText = "transport.token-over-http"
 // certificates.
 func (d *daemon) authorizers() (all []serve.Listener) {
 	a := d.cfg.Authorizer
+	d.asked = extauthz.New(d.guard)
 	if a.HTTP != "" {
 		all = append(all, serve.Listener{
-			Name: authorizerHTTP, Addr: a.HTTP, TLS: d.askersTLS(authorizerHTTP, a.HTTP), Handler: extauthz.HTTP(d.guard),
+			Name: authorizerHTTP, Addr: a.HTTP, TLS: d.askersTLS(authorizerHTTP, a.HTTP), Handler: d.asked.HTTP(),
+		})
+	}
+	if a.GRPC != "" {
+		all = append(all, serve.Listener{
+			Name: authorizerGRPC, Addr: a.GRPC, TLS: d.askersTLS(authorizerGRPC, a.GRPC), HTTP2: true, Handler: d.asked.GRPC(),
 		})
 	}
 	return all

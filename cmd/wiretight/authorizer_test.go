@@ -8,6 +8,14 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"time"
+
+	authv3 "github.com/envoyproxy/go-control-plane/envoy/service/auth/v3"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/credentials"
+	"google.golang.org/grpc/credentials/insecure"
+	healthv1 "google.golang.org/grpc/health/grpc_health_v1"
 )
 
 // authorize asks the authorizer at addr about GET /items and gives the status.
@@ -60,6 +68,58 @@ func TestAuthorizerListens(t *testing.T) {
 		return err == nil && got == 403
 	})
 	g.stop()
+}
+
+func TestAuthorizerListensForEnvoy(t *testing.T) {
+	t.Parallel()
+	for name, host := range map[string]string{"in clear": "127.0.0.1", "TLS": "0.0.0.0"} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			b := newBed(t)
+			b.config("store: \"memory:\"\nauthorizer: {grpc: \"" + host + ":0\", trusted_peers: [127.0.0.0/8]}")
+			g := b.start("-c", "wiretight.yaml")
+			secure := insecure.NewCredentials()
+			if name == "TLS" {
+				roots := x509.NewCertPool()
+				roots.AddCert(b.ca.cert)
+				secure = credentials.NewClientTLSFromCert(roots, testHost)
+			}
+			_, port, err := net.SplitHostPort(g.listening(authorizerGRPC))
+			if err != nil {
+				t.Fatal(err)
+			}
+			envoy, err := grpc.NewClient("127.0.0.1:"+port, grpc.WithTransportCredentials(secure))
+			if err != nil {
+				t.Fatal(err)
+			}
+			t.Cleanup(func() { _ = envoy.Close() })
+			ctx, cancel := context.WithTimeout(context.Background(), patience)
+			defer cancel()
+			for raw, want := range map[string]codes.Code{b.mint(nil): codes.OK, "x": codes.Unauthenticated} {
+				got, err := authv3.NewAuthorizationClient(envoy).Check(ctx, &authv3.CheckRequest{Attributes: &authv3.AttributeContext{
+					Request: &authv3.AttributeContext_Request{Http: &authv3.AttributeContext_HttpRequest{
+						Method: "GET", Scheme: "https", Host: testHost, Path: "/items", Headers: map[string]string{"authorization": "Bearer " + raw},
+					}},
+				}})
+				if err != nil || codes.Code(got.GetStatus().GetCode()) != want {
+					t.Errorf("got %v, %v, want %v", got, err, want)
+				}
+			}
+			// Whoever watches the health must not hold up the shutdown.
+			watch, err := healthv1.NewHealthClient(envoy).Watch(ctx, &healthv1.HealthCheckRequest{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got, err := watch.Recv(); err != nil || got.GetStatus() != healthv1.HealthCheckResponse_SERVING {
+				t.Errorf("got %v, %v, want SERVING", got, err)
+			}
+			began := time.Now()
+			g.stop()
+			if took := time.Since(began); took > grace/2 {
+				t.Errorf("the shutdown took %v while a watch was open", took)
+			}
+		})
+	}
 }
 
 func TestAuthorizerOffLoopback(t *testing.T) {

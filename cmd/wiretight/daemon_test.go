@@ -316,7 +316,9 @@ func TestStartIsRefused(t *testing.T) {
 			b.config("")
 			b.write("other.db", []byte(strings.Repeat("no database", 1000)))
 		}, []string{"-c", "wiretight.yaml", "--store", "bolt://other.db"}, exitFailed, []string{"other.db"}},
-		{"authorizer over gRPC", func(b *bed) { b.config("authorizer: {grpc: \"127.0.0.1:0\", trusted_peers: [127.0.0.0/8]}") }, []string{"-c", "wiretight.yaml"}, exitFailed, []string{"wiretight.yaml:", "no proxy over gRPC"}},
+		{"authorizer's address taken", func(b *bed) {
+			b.config("authorizer: {grpc: \"" + busy.Addr().String() + "\", trusted_peers: [127.0.0.0/8]}")
+		}, []string{"-c", "wiretight.yaml"}, exitFailed, []string{authorizerGRPC, "address already in use"}},
 		{"wrong flag", nil, []string{"--nosuch"}, exitUsage, []string{"unknown flag: --nosuch", "wiretight guard --help"}},
 	} {
 		t.Run(tc.name, func(t *testing.T) {

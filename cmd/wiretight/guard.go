@@ -26,6 +26,7 @@ import (
 	"github.com/wiretight/wiretight/guard"
 	"github.com/wiretight/wiretight/internal/admin"
 	"github.com/wiretight/wiretight/internal/config"
+	"github.com/wiretight/wiretight/internal/extauthz"
 	"github.com/wiretight/wiretight/internal/serve"
 	"github.com/wiretight/wiretight/internal/store"
 	"github.com/wiretight/wiretight/issuer"
@@ -166,6 +167,7 @@ type daemon struct {
 	store    store.Store
 	registry *prometheus.Registry
 	guard    *guard.Guard
+	asked    *extauthz.Authorizer // decides for other proxies
 	certs    *serve.Certificates
 	server   *serve.Server
 	tracing  func(http.Handler) http.Handler
@@ -178,10 +180,6 @@ type daemon struct {
 }
 
 func (d *daemon) start(ctx context.Context) error {
-	if d.cfg.Authorizer.GRPC != "" {
-		// A listener that somebody relies on must not be missing in silence.
-		return fmt.Errorf("%v: this build answers no proxy over gRPC; remove authorizer.grpc", d.cfg.Locate("authorizer.grpc"))
-	}
 	var err error
 	if d.store, err = store.Open(ctx, d.cfg.Store, time.Now); err != nil {
 		return err
@@ -295,6 +293,7 @@ func (d *daemon) run(ctx context.Context) error {
 		select {
 		case <-ctx.Done():
 			d.draining.Store(true)
+			d.asked.Drain()
 			if err := d.server.Shutdown(grace); err != nil {
 				d.logger.Warn("requests were cut at the end of the grace period", "error", err)
 			}

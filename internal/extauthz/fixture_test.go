@@ -16,7 +16,6 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -24,6 +23,8 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	"go.uber.org/goleak"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/credentials/insecure"
 
 	"github.com/wiretight/wiretight/guard"
 	"github.com/wiretight/wiretight/internal/extauthz"
@@ -55,13 +56,15 @@ type bed struct {
 	upstream *httptest.Server
 	proxy    *httptest.Server // the guard's own carrying, TLS
 	asked    *httptest.Server // the authorizer over HTTP
+	envoy    *grpc.ClientConn // the authorizer over gRPC
+	served   *extauthz.Authorizer
 	client   *http.Client
 }
 
 // newBed starts everything. change may alter the configuration.
 func newBed(t testing.TB, change func(*guard.Config)) *bed {
 	t.Helper()
-	b := &bed{t: t, log: &records{}, registry: prometheus.NewRegistry(), signer: newSigner(t, "key-1")}
+	b := &bed{t: t, log: &records{byID: map[string][]map[string]any{}}, registry: prometheus.NewRegistry(), signer: newSigner(t, "key-1")}
 	b.upstream = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		b.reached.Add(1)
 		_, _ = io.WriteString(w, "hello")
@@ -102,7 +105,9 @@ func (b *bed) listen() {
 	b.proxy.Config.ErrorLog, b.proxy.Config.DisableGeneralOptionsHandler = quiet, true
 	b.proxy.StartTLS()
 	b.t.Cleanup(b.proxy.Close)
-	b.asked = httptest.NewUnstartedServer(extauthz.HTTP(b.guard))
+	b.served = extauthz.New(b.guard)
+	b.serveGRPC()
+	b.asked = httptest.NewUnstartedServer(b.served.HTTP())
 	b.asked.Config.ErrorLog = quiet
 	b.asked.Start()
 	b.t.Cleanup(b.asked.Close)
@@ -111,6 +116,23 @@ func (b *bed) listen() {
 	b.client = &http.Client{Transport: tr, Timeout: patience, CheckRedirect: func(*http.Request, []*http.Request) error {
 		return http.ErrUseLastResponse
 	}}
+}
+
+// serveGRPC starts the authorizer over gRPC, in clear, and a real client of it.
+func (b *bed) serveGRPC() {
+	b.t.Helper()
+	server := httptest.NewUnstartedServer(b.served.GRPC())
+	server.Config.ErrorLog = log.New(io.Discard, "", 0)
+	server.Config.Protocols = new(http.Protocols)
+	server.Config.Protocols.SetUnencryptedHTTP2(true)
+	server.Start()
+	b.t.Cleanup(server.Close)
+	var err error
+	b.envoy, err = grpc.NewClient(server.Listener.Addr().String(), grpc.WithTransportCredentials(insecure.NewCredentials()))
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	b.t.Cleanup(func() { _ = b.envoy.Close() })
 }
 
 // ask is a request as the client has sent it to the proxy that asks.
@@ -240,43 +262,53 @@ func withClaims(changes map[string]any) map[string]any {
 // record is what the log has of a decision, once it is written.
 func (b *bed) record(id string) map[string]any {
 	b.t.Helper()
-	deadline := time.Now().Add(patience)
-	for time.Now().Before(deadline) {
-		var found []map[string]any
-		for line := range strings.Lines(b.log.String()) {
-			var m map[string]any
-			if json.Unmarshal([]byte(line), &m) == nil && m["request_id"] == id && m["msg"] == "request" {
-				found = append(found, m)
-			}
-		}
-		if len(found) > 1 {
+	deadline := time.After(patience)
+	tick := time.NewTicker(time.Millisecond)
+	defer tick.Stop()
+	for {
+		switch found := b.log.of(id); {
+		case len(found) > 1:
 			b.t.Fatalf("got %d records of one decision", len(found))
-		}
-		if len(found) == 1 {
+		case len(found) == 1:
 			return found[0]
 		}
-		<-time.After(2 * time.Millisecond)
+		select {
+		case <-deadline:
+			b.t.Fatalf("the log has no record of %q", id)
+		case <-tick.C:
+		}
 	}
-	b.t.Fatalf("the log has no record of %q", id)
-	return nil
 }
 
-// records is a log that can be read while it is written.
+// records is a log by request that can be read while it is written.
 type records struct {
-	mu  sync.Mutex
-	buf bytes.Buffer
+	mu   sync.Mutex
+	all  bytes.Buffer
+	byID map[string][]map[string]any // the records of whole requests
 }
 
+// Write takes one record, as slog hands them over.
 func (r *records) Write(p []byte) (int, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return r.buf.Write(p)
+	var m map[string]any
+	if json.Unmarshal(p, &m) == nil && m["msg"] == "request" {
+		id, _ := m["request_id"].(string)
+		r.byID[id] = append(r.byID[id], m)
+	}
+	return r.all.Write(p)
+}
+
+func (r *records) of(id string) []map[string]any {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.byID[id]
 }
 
 func (r *records) String() string {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return r.buf.String()
+	return r.all.String()
 }
 
 func (r *records) logger() *slog.Logger {

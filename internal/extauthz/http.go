@@ -1,11 +1,7 @@
-// Package extauthz lets other proxies ask a guard for decisions: over HTTP, as
-// nginx, Traefik, Caddy and HAProxy do, and over gRPC as Envoy does. It only
-// reads and writes what the proxies say; the guard decides.
 package extauthz
 
 import (
 	"net/http"
-	"net/netip"
 	"strings"
 	"time"
 
@@ -35,7 +31,7 @@ const (
 //
 // An allowed preflight gets 403 from the first two, since a proxy would let it
 // through on any status that means success.
-func HTTP(g *guard.Guard) http.Handler {
+func (a *Authorizer) HTTP() http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		leaveBody(w, r)
 		q := question(r)
@@ -46,7 +42,7 @@ func HTTP(g *guard.Guard) http.Handler {
 		case !narrow && r.URL.Path != "/authorize" && r.URL.Path != "/preflight":
 			q.Unclear = "the proxy asks at a path that is none of /authorize, /authorize/nginx and /preflight"
 		}
-		d := g.Authorize(r.Context(), q)
+		d := a.guard.Authorize(r.Context(), q)
 		h := w.Header()
 		for name, values := range d.Header {
 			h[name] = values
@@ -162,24 +158,6 @@ func client(q *guard.Question) bool {
 	var ok bool
 	q.Client, ok = address(strings.TrimSpace(last))
 	return ok
-}
-
-// address reads an address with or without a port.
-func address(s string) (netip.Addr, bool) {
-	if a, err := netip.ParseAddr(strings.Trim(s, "[]")); err == nil {
-		return a, true
-	}
-	ap, err := netip.ParseAddrPort(s)
-	return ap.Addr(), err == nil
-}
-
-// peer is the address at the other end of the connection.
-func peer(r *http.Request) netip.Addr {
-	ap, err := netip.ParseAddrPort(r.RemoteAddr)
-	if err != nil {
-		return netip.Addr{}
-	}
-	return ap.Addr().Unmap().WithZone("")
 }
 
 func statusText(status int) string {

@@ -32,6 +32,9 @@ type Listener struct {
 	// TLS is Certificates.Config for HTTPS (HTTP/1.1 and HTTP/2). Nil: plain
 	// HTTP/1.1.
 	TLS *tls.Config
+	// HTTP2 says that callers without TLS speak HTTP/2 from the first byte on,
+	// as gRPC does, and nothing else.
+	HTTP2 bool
 	// Handler answers. It must be set.
 	Handler http.Handler
 	// Refuse answers, with TLS over HTTP/1.1, what is no request: with that
@@ -184,8 +187,9 @@ func (c *Config) fill() {
 func (s *Server) prepare(l Listener, records *log.Logger) *running {
 	r := &running{Listener: l}
 	var protocols http.Protocols
-	protocols.SetHTTP1(true)
+	protocols.SetHTTP1(!l.HTTP2 || l.TLS != nil)
 	protocols.SetHTTP2(l.TLS != nil)
+	protocols.SetUnencryptedHTTP2(l.HTTP2 && l.TLS == nil)
 	r.server = &http.Server{
 		Handler:           r.handlers.count(l.Handler),
 		ReadHeaderTimeout: s.config.ReadHeaderTimeout,
