@@ -1,6 +1,7 @@
 package front
 
 import (
+	"errors"
 	"fmt"
 	"net/http"
 	"strconv"
@@ -97,7 +98,7 @@ func (a *answer) Write(p []byte) (int, error) {
 	if a.status == 0 {
 		a.WriteHeader(http.StatusOK)
 	}
-	if len(p) == 0 {
+	if len(p) == 0 || a.err != nil {
 		return 0, a.err
 	}
 	if !hasBody(a.status) {
@@ -113,14 +114,11 @@ func (a *answer) Write(p []byte) (int, error) {
 		}
 		if len(*a.early)+len(p) <= earlyBody {
 			*a.early = append(*a.early, p...)
-			return len(p), a.err
+			return len(p), nil
 		}
 	}
 	if !a.framed {
 		a.frame(p, false)
-	}
-	if a.bare {
-		return len(p), a.err
 	}
 	a.body(p)
 	if a.err != nil {
@@ -164,6 +162,9 @@ func (a *answer) put(p []byte) {
 
 // send sends what was gathered.
 func (a *answer) send() {
+	if a.out == nil {
+		return // the answer is complete
+	}
 	if a.err == nil && len(*a.out) > 0 {
 		_, a.err = a.conn.tls.Write(*a.out)
 	}
@@ -181,7 +182,7 @@ func (a *answer) FlushError() error {
 	if a.status == 0 {
 		a.WriteHeader(http.StatusOK)
 	}
-	if !a.framed {
+	if !a.framed && a.err == nil {
 		a.frame(nil, false)
 	}
 	a.send()
@@ -203,12 +204,22 @@ func (a *answer) finish() bool {
 	}
 	short := !a.bare && a.length >= 0 && a.written != a.length
 	a.send()
+	keep := a.err == nil && !a.close && !short
 	a.drop()
-	return a.err == nil && !a.close && !short
+	return keep
 }
 
-// drop forgets what was not sent.
+// errOver is what a handler gets that writes when it has returned.
+var errOver = errors.New("the request is over")
+
+// drop forgets what was not sent, and ends the answer.
 func (a *answer) drop() {
+	if a.err == nil {
+		a.err = errOver
+	}
+	if a.status == 0 {
+		a.status = http.StatusInternalServerError // too late for any
+	}
 	for _, p := range []**[]byte{&a.out, &a.early} {
 		if *p != nil {
 			**p = (**p)[:0]

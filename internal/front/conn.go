@@ -218,7 +218,7 @@ func checkFirst(b []byte) *refused {
 		return nil
 	}
 	var first head
-	return first.readRequestLine(b[:max(0, end-1)])
+	return first.readRequestLine(string(b[:max(0, end-1)]))
 }
 
 // await waits for the first byte of a request.

@@ -81,10 +81,11 @@ func (h *head) parse(b []byte) *refused {
 	}
 	if first := b[:end-1]; string(first) != h.request {
 		h.request = ""
-		if no := h.readRequestLine(first); no != nil {
+		line := string(first)
+		if no := h.readRequestLine(line); no != nil {
 			return no
 		}
-		h.request = string(first)
+		h.request = line
 	}
 	h.n, h.hosts, h.host, h.length = 0, 0, "", 0
 	h.measured, h.coded, h.close, h.unusual, h.pragma = false, false, false, false, false
@@ -104,44 +105,37 @@ func (h *head) parse(b []byte) *refused {
 }
 
 // readRequestLine reads method, target and version (RFC 9112 §3).
-func (h *head) readRequestLine(b []byte) *refused {
-	method, rest, ok := bytes.Cut(b, []byte{' '})
-	target, proto, ok2 := bytes.Cut(rest, []byte{' '})
-	if !ok || !ok2 || len(method) == 0 || len(target) == 0 || !made(method, &tokenByte) {
+func (h *head) readRequestLine(line string) *refused {
+	method, rest, _ := strings.Cut(line, " ")
+	target, proto, ok := strings.Cut(rest, " ")
+	if !ok || method == "" || target == "" {
 		return malformed("request line is malformed")
 	}
 	switch {
-	case string(proto) == "HTTP/1.1":
+	case proto == "HTTP/1.1":
 		h.version = http11
-	case string(proto) == "HTTP/1.0":
+	case proto == "HTTP/1.0":
 		h.version = http10
-	case len(proto) == 8 && string(proto[:5]) == "HTTP/" && digit(proto[5]) && proto[6] == '.' && digit(proto[7]) && string(method) != "PRI":
+	case len(proto) == 8 && proto[:5] == "HTTP/" && digit(proto[5]) && proto[6] == '.' && digit(proto[7]) && method != "PRI":
 		return &refused{http.StatusHTTPVersionNotSupported, "version of the protocol is not supported"}
 	default:
 		return malformed("version of the protocol is malformed")
 	}
-	if string(method) != h.method {
-		h.method = methodName(method)
+	for i := range len(method) {
+		if !tokenByte[method[i]] {
+			return malformed("method has a byte that methods have not")
+		}
 	}
-	for _, c := range target {
-		if c <= ' ' || c == 0x7f {
+	for i := range len(target) {
+		if target[i] <= ' ' || target[i] == 0x7f {
 			return malformed("request target has a control byte")
 		}
 	}
-	h.target = string(target)
+	h.method, h.target = method, target
 	return h.readTarget()
 }
 
 func digit(b byte) bool { return '0' <= b && b <= '9' }
-
-func methodName(b []byte) string {
-	for _, m := range []string{"GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"} {
-		if string(b) == m {
-			return m
-		}
-	}
-	return string(b)
-}
 
 // readTarget makes h.url of a target in origin form, as url.ParseRequestURI
 // would. Other forms are not for this package.

@@ -1,8 +1,6 @@
 package serve
 
 import (
-	"container/list"
-	"crypto/tls"
 	"net"
 	"net/http"
 	"sync"
@@ -17,7 +15,7 @@ type gate struct {
 	mu   sync.Mutex
 	open map[*conn]struct{}
 	// half and idle are in the order of arrival.
-	half, idle *list.List
+	half, idle queue
 	shed       uint64
 	// closing turns newcomers away.
 	closing bool
@@ -28,15 +26,15 @@ type conn struct {
 	net.Conn
 	gate *gate
 	// Guarded by gate.mu.
-	in    *list.List
-	place *list.Element
-	gone  bool
+	in            *queue // nil: none
+	before, after *conn  // in it
+	gone          bool
 }
 
 func newGate(ln net.Listener, maxOpen, maxHalf int) *gate {
 	return &gate{
 		Listener: ln, maxOpen: maxOpen, maxHalf: maxHalf,
-		open: make(map[*conn]struct{}), half: list.New(), idle: list.New(),
+		open: make(map[*conn]struct{}),
 	}
 }
 
@@ -66,12 +64,12 @@ func (g *gate) admit(c *conn) (victim *conn) {
 	switch {
 	case g.closing:
 		return c
-	case g.half.Len() >= g.maxHalf:
-		victim = g.half.Front().Value.(*conn)
-	case len(g.open) >= g.maxOpen && g.idle.Len() > 0:
-		victim = g.idle.Front().Value.(*conn)
-	case len(g.open) >= g.maxOpen && g.half.Len() > 0:
-		victim = g.half.Front().Value.(*conn)
+	case g.half.n >= g.maxHalf:
+		victim = g.half.first
+	case len(g.open) >= g.maxOpen && g.idle.n > 0:
+		victim = g.idle.first
+	case len(g.open) >= g.maxOpen && g.half.n > 0:
+		victim = g.half.first
 	case len(g.open) >= g.maxOpen:
 		g.shed++
 		c.gone = true
@@ -82,18 +80,17 @@ func (g *gate) admit(c *conn) (victim *conn) {
 		victim.leave()
 	}
 	g.open[c] = struct{}{}
-	c.enter(g.half)
+	c.enter(&g.half)
 	return victim
 }
 
-// enter moves c to the end of a list, or to none. The caller holds gate.mu.
-func (c *conn) enter(l *list.List) {
-	if c.place != nil {
-		c.in.Remove(c.place)
-		c.in, c.place = nil, nil
+// enter moves c to the end of a queue, or to none. The caller holds gate.mu.
+func (c *conn) enter(q *queue) {
+	if c.in != nil {
+		c.in.remove(c)
 	}
-	if l != nil {
-		c.in, c.place = l, l.PushBack(c)
+	if q != nil {
+		q.push(c)
 	}
 }
 
@@ -117,7 +114,7 @@ func (c *conn) Close() error {
 // connState is the http.Server's hook. A connection turns active with its first
 // whole header, or with the preface in HTTP/2.
 func connState(nc net.Conn, state http.ConnState) {
-	if t, ok := nc.(*tls.Conn); ok {
+	if t, ok := nc.(interface{ NetConn() net.Conn }); ok { // TLS
 		nc = t.NetConn()
 	}
 	c, ok := nc.(*conn)
@@ -133,7 +130,7 @@ func connState(nc net.Conn, state http.ConnState) {
 	case http.StateActive, http.StateHijacked:
 		c.enter(nil)
 	case http.StateIdle:
-		c.enter(c.gate.idle)
+		c.enter(&c.gate.idle)
 	}
 }
 
@@ -155,5 +152,5 @@ func (g *gate) cut() int {
 func (g *gate) load() Load {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	return Load{Open: len(g.open), HalfOpen: g.half.Len(), Idle: g.idle.Len(), Shed: g.shed}
+	return Load{Open: len(g.open), HalfOpen: g.half.n, Idle: g.idle.n, Shed: g.shed}
 }
