@@ -16,7 +16,7 @@ const maxListed = 1 << 22
 // all that there are: fewer exchanges, and others wait for each a moment longer.
 const (
 	fetch     = 64
-	fetchMany = 512
+	fetchMany = 2048
 )
 
 // List implements Store. Records that may be watched have an index in order.
