@@ -39,8 +39,6 @@ type Config struct {
 	Relays bool
 	// StoreURL takes the place of the store that Start would run.
 	StoreURL string
-	// Routes are added to the guards' routes, in YAML: "{path: /x, public: true}".
-	Routes string
 }
 
 func (c *Config) fill() {

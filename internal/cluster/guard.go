@@ -60,23 +60,19 @@ func (c *Cluster) newGuard(ctx context.Context) (*Guard, error) {
 	if err := c.authority.write(filepath.Join(g.dir, "cert.pem"), filepath.Join(g.dir, "key.pem")); err != nil {
 		return nil, err
 	}
-	more := ""
-	if c.cfg.Routes != "" {
-		more = ", " + c.cfg.Routes
-	}
 	text := fmt.Sprintf(`listen: "127.0.0.1:0"
 admin: "127.0.0.1:0"
 hosts: [%s]
 tls: {certificates: [{cert: cert.pem, key: key.pem}]}
 upstreams: [{name: app, url: %q}]
 tokens: {issuers: [{issuer: %q, audiences: [%s], algorithms: [ES256], jwks_file: ../jwks.json}]}
-routes: [{path: %s, public: true}, {path: %s, once: true}%s]
+routes: [{path: %s, public: true}, {path: %s, once: true}]
 rate_limit: {auth_failures: 1000000/m, login: 1000000/m}
 issuer: {enabled: true, url: "https://%s", refresh_grace: %s, key_encryption_file: ../key-encryption.key}
 store: %q
 store_staleness: %s
 log: {format: json, level: info}
-`, host, c.upstream.url, foreign, host, pathOpen, pathPay, more, host, c.cfg.Grace, at, c.cfg.Staleness)
+`, host, c.upstream.url, foreign, host, pathOpen, pathPay, host, c.cfg.Grace, at, c.cfg.Staleness)
 	if err := os.WriteFile(filepath.Join(g.dir, "wiretight.yaml"), []byte(text), 0o600); err != nil {
 		return nil, fmt.Errorf("write a guard's configuration: %w", err)
 	}
