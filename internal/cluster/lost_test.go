@@ -2,6 +2,7 @@ package cluster_test
 
 import (
 	"net/http"
+	"path/filepath"
 	"testing"
 	"time"
 
@@ -120,4 +121,55 @@ func newcomer(t *testing.T, c *cluster.Cluster, e emptied) {
 	if got := g.Pay(t.Context(), fresh.Raw); got != http.StatusOK {
 		t.Errorf("got %d of a new guard for the first use of a fresh token, want 200", got)
 	}
+}
+
+// TestOlderCopy brings a copy of the data back. What was used since must not be
+// good again, and who refreshed since is not logged out.
+func TestOlderCopy(t *testing.T) {
+	t.Parallel()
+	c := start(t, cluster.Config{})
+	first, second := c.Guards[0], c.Guards[1]
+	s, status := first.Login(t.Context())
+	if status != http.StatusOK {
+		t.Fatalf("got %d for a login, want 200", status)
+	}
+	spent, plain := c.Token(), c.Token()
+	restart := func(meanwhile func(string) error, dir string) {
+		t.Helper()
+		c.Judge.FaultBegins()
+		c.Store.Kill()
+		if err := meanwhile(dir); err != nil {
+			t.Fatal(err)
+		}
+		if err := c.Store.Start(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		returned(t, c)
+	}
+	dir := filepath.Join(t.TempDir(), "copy")
+	restart(c.Store.Copy, dir)
+	if got := first.Pay(t.Context(), spent.Raw); got != http.StatusOK {
+		t.Errorf("got %d for the first use of a token, want 200: a store that kept its data has lost nothing", got)
+	}
+	for range 3 {
+		if s, status = first.Refresh(t.Context(), s); status != http.StatusOK {
+			t.Errorf("got %d for a refresh, want 200", status)
+		}
+	}
+	restart(c.Store.Restore, dir)
+	for _, g := range c.Guards {
+		if got := g.Pay(t.Context(), spent.Raw); got != http.StatusUnauthorized {
+			t.Errorf("got %d for a token that was used after the copy was made, want 401", got)
+		}
+		if got := g.Items(t.Context(), plain.Raw); got != http.StatusOK {
+			t.Errorf("got %d for a good token, want 200", got)
+		}
+		if got := g.ItemsOf(t.Context(), s); got != http.StatusOK {
+			t.Errorf("got %d for the token of a session that the copy has, want 200", got)
+		}
+	}
+	if _, got := second.Refresh(t.Context(), s); got != http.StatusOK {
+		t.Errorf("got %d for the refresh of a session that the copy has, want 200", got)
+	}
+	kept(t, c)
 }

@@ -92,6 +92,25 @@ func (s *Server) Forget() error {
 	return os.MkdirAll(s.dir, 0o700)
 }
 
+// Copy copies what a killed server has kept into a new folder.
+func (s *Server) Copy(dir string) error {
+	if err := os.CopyFS(dir, os.DirFS(s.dir)); err != nil {
+		return fmt.Errorf("copy the store's data: %w", err)
+	}
+	return nil
+}
+
+// Restore puts a copy in the place of what a killed server has kept.
+func (s *Server) Restore(dir string) error {
+	if err := os.RemoveAll(s.dir); err != nil {
+		return fmt.Errorf("remove the store's data: %w", err)
+	}
+	if err := os.CopyFS(s.dir, os.DirFS(dir)); err != nil {
+		return fmt.Errorf("restore the store's data: %w", err)
+	}
+	return nil
+}
+
 // Command sends a line and returns the answer, if that is a status, a number
 // or a text. An error of the server is an error.
 func (s *Server) Command(line string) (string, error) {
