@@ -30,6 +30,7 @@ type conn struct {
 	body       *body // of the request under way; nil: none
 	away       bool  // closed, or no longer ours
 	served     bool  // a request has come
+	calling    bool  // the handler runs
 	posted     bool  // the request before was a POST
 	// idleSince is when the deadline for a next request was set. Zero: another
 	// deadline is in force, or none.
@@ -81,6 +82,7 @@ var longAgo = time.Unix(1, 0)
 func (c *conn) serve() {
 	defer c.server.forget(c)
 	defer c.close()
+	stretch(byte(len(c.buf)))
 	if !c.handshake() {
 		return
 	}
@@ -98,10 +100,25 @@ func (c *conn) serve() {
 	}
 }
 
+// stretch makes the goroutine's stack as large as a handshake needs, at once,
+// while there is nothing on it: else it grows by being copied several times,
+// which is a twentieth of what a new connection costs.
+//
+//go:noinline
+func stretch(b byte) byte {
+	var room [12 << 10]byte
+	room[int(b)%len(room)] = b
+	return room[int(b)/2]
+}
+
 // close ends the connection, if it is still ours.
 func (c *conn) close() {
 	if c.away {
 		return
+	}
+	if c.calling { // the handler has ended its goroutine
+		c.stopWatching()
+		c.turn.life.end()
 	}
 	c.mu.Lock()
 	c.phase = closed
@@ -109,6 +126,10 @@ func (c *conn) close() {
 	c.mu.Unlock()
 	_ = c.tls.Close() // the client may be gone
 	c.server.State(c.raw, http.StateClosed)
+	if c.turn != nil && !c.calling {
+		c.turn.retire()
+		c.turn = nil
+	}
 }
 
 // handshake reports whether the connection speaks HTTP/1.1 and is ours.
@@ -350,14 +371,21 @@ func (c *conn) call(r *http.Request) (whole bool) {
 		if whole {
 			return
 		}
+		failed := recover()
+		if failed == nil {
+			return // runtime.Goexit: close does the rest
+		}
+		c.calling = false
 		//nolint:errorlint // as net/http: whoever panics with it means this very value
-		if failed := recover(); failed != nil && failed != http.ErrAbortHandler {
+		if failed != http.ErrAbortHandler {
 			trace := make([]byte, 64<<10)
 			trace = trace[:runtime.Stack(trace, false)]
 			c.server.Log.Printf("http: panic serving %v: %v\n%s", c.remote, failed, trace)
 		}
 	}()
+	c.calling = true
 	c.server.Handler.ServeHTTP(&c.turn.answer, r)
+	c.calling = false
 	return true
 }
 

@@ -10,6 +10,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"runtime"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -294,6 +295,25 @@ func TestPanicsAreLogged(t *testing.T) {
 	eventually(t, "the panic is logged", func() bool {
 		return strings.Contains(s.log.String(), "http: panic serving 127.0.0.1:") && strings.Contains(s.log.String(), "oh no")
 	})
+}
+
+// TestHandlerEndsItsGoroutine has a handler that never returns, in the middle of
+// a long wait.
+func TestHandlerEndsItsGoroutine(t *testing.T) {
+	t.Parallel()
+	s := serve(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.(interface{ Reuse() }).Reuse()
+		if r.URL.Path == "/wait" {
+			look := time.NewTimer(350 * time.Millisecond)
+			<-look.C
+		}
+		runtime.Goexit()
+	}), nil)
+	for _, path := range []string{"/", "/wait"} {
+		if all := s.talk(t, "", strings.ReplaceAll(ask, "/a", path), "GET", "GET"); len(all) != 0 {
+			t.Errorf("got %+v, want no answer", all)
+		}
+	}
 }
 
 // TestUnreadBodies leaves a body to the front.

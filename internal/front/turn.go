@@ -5,6 +5,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"sync"
 )
 
 // turn is all that one request and its answer are made of. A handler that says
@@ -21,14 +22,29 @@ type turn struct {
 	reuse bool
 }
 
+// turns holds those that no connection uses. Nothing of a request is in them.
+var turns = sync.Pool{New: func() any {
+	return &turn{header: make(http.Header, 16), values: make([]string, 0, 16), answer: answer{header: make(http.Header, 8)}}
+}}
+
+// newTurn returns one for the requests of c.
 func newTurn(c *conn) *turn {
-	t := &turn{header: make(http.Header, 16), values: make([]string, 0, 16)}
+	t := turns.Get().(*turn)
 	t.life.base = c.base
 	blank := http.Request{Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1, RemoteAddr: c.remote, TLS: c.state, Body: http.NoBody}
 	t.request = blank.WithContext(&t.life)
 	t.blank = *t.request
-	t.answer = answer{conn: c, turn: t, header: make(http.Header, 16)}
+	t.answer.conn, t.answer.turn = c, t
 	return t
+}
+
+// retire gives back a turn that may be used again, at the end of its connection.
+func (t *turn) retire() {
+	clear(t.header)
+	clear(t.answer.header)
+	clear(t.values[:cap(t.values)])
+	*t = turn{header: t.header, values: t.values[:0], answer: answer{header: t.answer.header}}
+	turns.Put(t)
 }
 
 // begin makes the request of a head.
