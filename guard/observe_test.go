@@ -185,18 +185,19 @@ func TestTrialKeepsTheWireWhole(t *testing.T) {
 	}
 }
 
-// TestTrialOverHTTP2 does so with a length that is not the body's.
+// TestTrialOverHTTP2 does so with a length that is not the body's, which makes
+// it no request at all (RFC 9113 §8.1.1): there is no rule to be on trial.
 func TestTrialOverHTTP2(t *testing.T) {
 	t.Parallel()
 	f, w := newWireFixture(t, func(c *guard.Config) { c.Mode = guard.ObserveOnly })
 	fields := []string{":method", "POST", ":scheme", "https", ":authority", testHost, ":path", "/items", "content-length", "66"}
-	if status := f.frames().send(fields, "", nil); status != 200 {
-		t.Errorf("got %d, want 200: the rule is only observed", status)
+	if status := f.frames().send(fields, "", nil); status != 0 {
+		t.Errorf("got %d, want the stream to be reset", status)
 	}
 	if after := f.get("/after"); after.status != 200 {
 		t.Errorf("the next request: got %v, want 200", after)
 	}
-	if requests, err := w.requests(); err != nil || len(requests) != 2 {
-		t.Errorf("got %v, %v: want two requests", requests, err)
+	if requests, err := w.requests(); err != nil || len(requests) != 1 {
+		t.Errorf("got %v, %v: want one request", requests, err)
 	}
 }

@@ -20,6 +20,7 @@ import (
 	"time"
 
 	"github.com/wiretight/wiretight/internal/front"
+	"github.com/wiretight/wiretight/internal/front2"
 )
 
 // Listener is one address and what answers there.
@@ -106,6 +107,7 @@ type running struct {
 	server   *http.Server
 	front    *front.Server // HTTP/1.1 over TLS; nil: without TLS
 	feed     *front.Feed   // what front leaves to server
+	h2       *front2.Server
 	gate     *gate
 	handlers handlers
 }
@@ -202,21 +204,23 @@ func (s *Server) prepare(l Listener, records *log.Logger) *running {
 		Protocols:   &protocols,
 		BaseContext: func(net.Listener) context.Context { return s.requests },
 		ConnState:   connState,
-		HTTP2: &http.HTTP2Config{
-			MaxConcurrentStreams:          250,
-			MaxReadFrameSize:              16 << 10,
-			MaxReceiveBufferPerConnection: 1 << 20,
-			MaxReceiveBufferPerStream:     256 << 10,
-			SendPingTimeout:               15 * time.Second,
-			PingTimeout:                   10 * time.Second,
-			WriteByteTimeout:              30 * time.Second,
-		},
 		// A finished challenge handshake (RFC 8737) carries no request, and was
 		// not asked for a client certificate.
 		TLSNextProto: map[string]func(*http.Server, *tls.Conn, http.Handler){
 			challengeProtocol: func(_ *http.Server, c *tls.Conn, _ http.Handler) { _ = c.Close() },
+			"h2":              func(_ *http.Server, c *tls.Conn, _ http.Handler) { r.h2.ServeConn(c) },
 		},
 	}
+	r.h2 = front2.New(front2.Config{
+		Handler:       r.server.Handler,
+		Base:          s.requests,
+		HeaderTimeout: s.config.ReadHeaderTimeout,
+		IdleTimeout:   s.config.IdleTimeout,
+		MaxHeader:     s.config.MaxHeaderBytes,
+		State:         connState,
+		Log:           records,
+	})
+	r.server.RegisterOnShutdown(r.h2.Shutdown)
 	if l.TLS != nil {
 		r.front = front.New(front.Config{
 			TLS:           l.TLS,

@@ -119,6 +119,7 @@ func (s *Server) down(ctx context.Context, r *running) error {
 	}
 	if ctx.Err() == nil && r.handlers.wait(ctx) == 0 {
 		r.gate.cut()
+		r.h2.Close(ctx)
 		return err
 	}
 	s.cut()
@@ -129,6 +130,7 @@ func (s *Server) down(ctx context.Context, r *running) error {
 	if r.front != nil {
 		_ = r.front.Close(late) // handlers that do not end are counted below
 	}
+	defer r.h2.Close(late)
 	if n := r.handlers.wait(late); n > 0 {
 		return errors.Join(err, fmt.Errorf("shut down listener %q: %d handlers ignore the end of their connection", r.Name, n))
 	}
