@@ -72,6 +72,7 @@ func TestLostRecords(t *testing.T) {
 	s := &forgetfulStore{Store: memory}
 	f := newFixture(t, func(c *guard.Config) { c.Store = s; onceRoutes(c) })
 	h := newHolder(f)
+	f.clock.advance(time.Second) // the guard was there before
 	lost := f.clock.now()
 	at := func(d time.Duration) int64 { return lost.Add(d).Unix() }
 	s.lost.Store(&lost)

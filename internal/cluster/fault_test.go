@@ -80,15 +80,21 @@ func TestSlowStore(t *testing.T) {
 	for _, kind := range kinds {
 		c.Judge.Took(kind) // forget how fast it was
 	}
-	var admin []time.Duration
+	var admin, login []time.Duration
 	for begin := time.Now(); time.Since(begin) < 2*time.Second; lasts(t, 50*time.Millisecond) {
 		asked := time.Now()
 		if status, body, err := c.Guards[0].Ready(t.Context()); err != nil || status != http.StatusServiceUnavailable {
 			t.Errorf("got readiness %d %s %v with a slow store, want 503", status, body, err)
 		}
 		admin = append(admin, time.Since(asked))
+		asked = time.Now()
+		if _, got := c.Guards[1].Login(t.Context()); got != http.StatusServiceUnavailable {
+			t.Errorf("got %d for a login with a slow store, want 503", got)
+		}
+		login = append(login, time.Since(asked))
 	}
 	soon(t, "readyz", admin, 500*time.Millisecond)
+	soon(t, "login", login, 500*time.Millisecond)
 	for _, kind := range kinds {
 		soon(t, kind, c.Judge.Took(kind), 500*time.Millisecond)
 	}
