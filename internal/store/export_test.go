@@ -41,3 +41,18 @@ func CountName(key string) string {
 	l := newLayout(defaultPrefix)
 	return l.count(group(key))
 }
+
+// KeyOf is the key of a spread record's name, for tests.
+func KeyOf(name string) (key string, ok bool) {
+	l := newLayout(defaultPrefix)
+	return l.key(name)
+}
+
+// Redirected reads an error of a Cluster's node, for tests.
+func Redirected(text, from string) (address string, again, ok bool) {
+	r := readRedirect(text, from)
+	if r == nil {
+		return "", false, false
+	}
+	return r.address, r.again, true
+}

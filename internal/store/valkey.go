@@ -264,7 +264,10 @@ func (n *node) do(limited, ctx context.Context, cmd command, asking, durable boo
 		if refusal.IsNoScript() {
 			return answer, errNoScript
 		}
-		if r := n.v.redirected(refusal, address); r != nil {
+		if r := readRedirect(refusal.Error(), address); r != nil {
+			if !r.asking && !r.again {
+				n.v.lookAgain()
+			}
 			return answer, r
 		}
 	}

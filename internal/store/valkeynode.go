@@ -46,6 +46,7 @@ type node struct {
 	dials  atomic.Int64 // connections made so far
 	needed atomic.Int64 // when it was last asked for, in Unix seconds
 	group  commits
+	wires  wires
 
 	mu      sync.RWMutex
 	client  valkey.Client // nil: down
@@ -156,57 +157,6 @@ func (n *node) connect() {
 	n.install(c, address, err)
 }
 
-// callRoll reads the counts of all groups that the server has, and begins
-// those that there are not: what it lost is known before it is used.
-func (n *node) callRoll(ctx context.Context, c valkey.Client, address string) error {
-	groups := n.groups()
-	if len(groups) == 0 {
-		return nil
-	}
-	before := make([]mark, len(groups))
-	ask := make([]valkey.Completed, len(groups))
-	for i, g := range groups {
-		before[i] = n.v.water.mark(g)
-		ask[i] = c.B().Get().Key(n.v.names.count(g)).Build()
-	}
-	for i, answer := range c.DoMulti(ctx, ask...) {
-		err := answer.Error()
-		if valkey.IsValkeyNil(err) {
-			mark := newMark()
-			begin := c.B().Eval().Script(countScript.text).Numkeys(1).Key(n.v.names.count(groups[i])).Arg(mark).Build()
-			answer = c.Do(ctx, begin)
-			err = answer.Error()
-		}
-		if _, answered := valkey.IsValkeyErr(err); answered {
-			continue // the slot has moved, or nothing can be written: each call is told
-		}
-		if err != nil {
-			return explain(address, err)
-		}
-		if is, err := answer.ToString(); err == nil {
-			n.v.water.saw(groups[i], before[i], is, false, n.v.now())
-		}
-	}
-	return nil
-}
-
-// groups are those that the server has, as far as is known.
-func (n *node) groups() []int {
-	if ch := n.v.charts.Load(); ch != nil && ch.only == nil {
-		return ch.groups(n, &n.v.names)
-	}
-	n.mu.RLock()
-	defer n.mu.RUnlock()
-	if n.cluster {
-		return nil
-	}
-	all := make([]int, allGroups)
-	for g := range all {
-		all[g] = g
-	}
-	return all
-}
-
 // options are how each server is spoken to, Sentinels too.
 func (v *Valkey) options(address string, dial func(context.Context, string, *net.Dialer, *tls.Config) (net.Conn, error)) valkey.ClientOption {
 	return valkey.ClientOption{
@@ -233,85 +183,9 @@ func (v *Valkey) options(address string, dial func(context.Context, string, *net
 	}
 }
 
-// dial makes a connection and counts it. The client makes a new one without a
-// word when it finds the last one dead; a watcher has to know.
-func (n *node) dial(ctx context.Context, address string, d *net.Dialer, c *tls.Config) (net.Conn, error) {
-	n.dials.Add(1)
-	n.v.dials.Add(1)
-	return dialServer(ctx, address, d, c)
-}
-
-// dialServer makes a connection that forgets, when it is closed, what it has
-// not delivered. Callers were told by then that their changes failed; a change
-// that arrives when the network is whole again would look like somebody else's.
-func dialServer(ctx context.Context, address string, d *net.Dialer, c *tls.Config) (conn net.Conn, err error) {
-	if c == nil {
-		conn, err = d.DialContext(ctx, "tcp", address)
-	} else {
-		secure := tls.Dialer{NetDialer: d, Config: c}
-		conn, err = secure.DialContext(ctx, "tcp", address)
-	}
-	if err != nil {
-		return nil, err
-	}
-	wire := conn
-	if secure, ok := conn.(*tls.Conn); ok {
-		wire = secure.NetConn()
-	}
-	if tcp, ok := wire.(*net.TCPConn); ok {
-		_ = tcp.SetLinger(0) // it is only worse without
-	}
-	return conn, nil
-}
-
-// inspect makes sure that the server is a primary and never evicts.
-func (n *node) inspect(ctx context.Context, c valkey.Client, address string) error {
-	info, err := c.Do(ctx, c.B().Info().Build()).ToString()
-	if err != nil {
-		return explain(address, err)
-	}
-	cluster := infoField(info, "cluster_enabled") == "1"
-	policy := infoField(info, "maxmemory_policy")
-	switch {
-	case infoField(info, "redis_mode") == "sentinel":
-		return fmt.Errorf("store at %s is a Sentinel; write master_set=NAME, with the name that it has for the primary", address)
-	case policy != "noeviction" && infoField(info, "maxmemory") != "0":
-		return fmt.Errorf("store at %s evicts records (maxmemory-policy %q), so what was used could be used again; set it to noeviction", address, policy)
-	case infoField(info, "role") != "master" && !cluster:
-		return fmt.Errorf("store at %s is a replica (READONLY); name its primary, or the Sentinels with master_set", address)
-	case cluster && n.v.at.master != "":
-		return fmt.Errorf("store at %s is a node of a Cluster, which has no Sentinel; leave master_set out", address)
-	case cluster && n.v.at.database != 0:
-		return fmt.Errorf("store at %s is a node of a Cluster, which has only database 0; leave the database out", address)
-	case !cluster && n.v.at.master == "" && len(n.v.at.addresses) > 1:
-		return fmt.Errorf("store at %s is not a node of a Cluster, so several addresses need Sentinels; write master_set=NAME, or the primary's address alone", address)
-	}
-	if n.v.at.replicas > 0 {
-		// It has a connection of its own, which is made now and not when
-		// somebody waits for it.
-		if err := c.Do(ctx, c.B().Wait().Numreplicas(0).Timeout(1).Build()).Error(); err != nil {
-			return explain(address, err)
-		}
-	}
-	n.inspected = time.Now()
-	n.mu.Lock()
-	n.cluster = cluster
-	n.mu.Unlock()
-	return nil
-}
-
-// infoField finds a field in the answer to INFO.
-func infoField(info, name string) string {
-	for line := range strings.Lines(info) {
-		if value, ok := strings.CutPrefix(line, name+":"); ok {
-			return strings.TrimSpace(value)
-		}
-	}
-	return ""
-}
-
 // fail takes a client out of service, so that the calls after this one fail at
-// once instead of each waiting for a server that does not answer.
+// once instead of each waiting for a server that does not answer. What it has
+// not delivered is never delivered.
 func (n *node) fail(c valkey.Client, cause error) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -319,6 +193,7 @@ func (n *node) fail(c valkey.Client, cause error) {
 		return // another call was first
 	}
 	n.down = cause
+	n.wires.cut()
 	select {
 	case n.redial <- struct{}{}:
 	default:

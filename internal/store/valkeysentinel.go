@@ -57,7 +57,7 @@ func (s *sentinels) primary(ctx context.Context) (address string, err error) {
 
 func (s *sentinels) ask(ctx context.Context, i int) word {
 	if s.clients[i] == nil {
-		options := s.v.options(s.v.at.addresses[i], dialServer)
+		options := s.v.options(s.v.at.addresses[i], new(wires).dial)
 		options.Username, options.Password, options.SelectDB = s.v.at.sentinelUser, s.v.at.sentinelPassword, 0
 		options.Dialer.Timeout = s.v.wait / 3
 		c, err := valkey.NewClient(options)

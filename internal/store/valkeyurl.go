@@ -129,7 +129,7 @@ func (e *endpoint) readAddresses(u *url.URL, query url.Values) error {
 		switch {
 		case !ok && hostport == u.Host:
 			return errRedisURL
-		case !ok || strings.ContainsAny(hostport, "/@?# "):
+		case !ok:
 			return errRedisAddress
 		case slices.Contains(e.addresses, address):
 			return errors.New("store URL names an address twice; write each server once")
@@ -148,10 +148,8 @@ func joinAddress(host, port string) (address string, ok bool) {
 		port = "6379"
 	}
 	n, err := strconv.ParseUint(port, 10, 16)
-	if strings.Contains(host, ":") {
-		if _, err := netip.ParseAddr(host); err != nil {
-			return "", false
-		}
+	if _, bad := netip.ParseAddr(host); bad != nil && strings.ContainsAny(host, ":[]/@?#% ") {
+		return "", false
 	}
 	return net.JoinHostPort(host, port), host != "" && err == nil && n != 0
 }
