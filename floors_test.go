@@ -41,6 +41,7 @@ var floors = map[string][]string{
 	"internal/cluster":         {},
 	"bench":                    {},
 	"bench/soak":               {"internal/cluster"},
+	"bench/scale":              {"internal/cluster", "internal/store", "internal/revocation"},
 	"bench/bare":               {},
 }
 
