@@ -12,7 +12,8 @@ var (
 
 // Malformed answers, logs and counts what a server could not read as a request:
 // status is one of 400, 431, 501 and 505, any other counts as 400, and reason is
-// for the log. Of r only the peer is looked at.
+// for the log. Of r only the peer is looked at, and the Host, which r has only
+// if that is what is wrong.
 func (g *Guard) Malformed(w http.ResponseWriter, r *http.Request, status int, reason string) {
 	x := &exchange{guard: g, policy: g.policy.Load(), r: r, now: g.now(), id: newRequestID(), peer: peerAddr(r)}
 	x.client = x.peer
@@ -24,6 +25,9 @@ func (g *Guard) Malformed(w http.ResponseWriter, r *http.Request, status int, re
 		if k.status == status {
 			f.kind = k
 		}
+	}
+	if r.Host != "" {
+		f.rule, f.kind, f.close = RuleHost, kindHostUnknown, true
 	}
 	x.answer.refused = f
 	f.write(x.w, r.Method, x.id)

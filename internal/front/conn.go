@@ -214,7 +214,7 @@ func (c *conn) readHead() (*refused, error) {
 			}
 			return no, nil
 		case end > 0 || c.end-c.start > c.server.MaxHeader:
-			return &refused{http.StatusRequestHeaderFieldsTooLarge, "header is too large"}, nil
+			return &refused{status: http.StatusRequestHeaderFieldsTooLarge, reason: "header is too large"}, nil
 		}
 		if no := checkFirst(c.buf[c.start:line]); no != nil {
 			return no, nil
@@ -427,7 +427,7 @@ func (c *conn) refuse(no *refused) {
 	t := newTurn(c)
 	c.turn = t
 	r := t.begin(&c.head)
-	r.Method = http.MethodGet
+	r.Method, r.Host = http.MethodGet, no.host
 	t.answer.close = true
 	c.server.Refuse(&t.answer, r, no.status, no.reason)
 	t.answer.finish()

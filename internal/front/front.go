@@ -32,7 +32,8 @@ type Config struct {
 	// Reuse, request and writer are not touched again after it has returned.
 	Handler http.Handler
 	// Refuse answers what is malformed, with an HTTP status that fits. r has
-	// neither path nor header. Nil: the status alone.
+	// neither path nor header, and a Host only if that is what is wrong. Nil:
+	// the status alone.
 	Refuse func(w http.ResponseWriter, r *http.Request, status int, reason string)
 	// Rest takes over connections that are not for this package. They are
 	// *tls.Conn after their handshake, or net.Conn that also have the method

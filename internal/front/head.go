@@ -65,9 +65,10 @@ const (
 type refused struct {
 	status int
 	reason string
+	host   string // the Host, if that is what is wrong
 }
 
-func malformed(reason string) *refused { return &refused{http.StatusBadRequest, reason} }
+func malformed(reason string) *refused { return &refused{status: http.StatusBadRequest, reason: reason} }
 
 // keptLines bounds the lines that are remembered from one request to the next.
 const keptLines = 64
@@ -117,7 +118,7 @@ func (h *head) readRequestLine(line string) *refused {
 	case proto == "HTTP/1.0":
 		h.version = http10
 	case len(proto) == 8 && proto[:5] == "HTTP/" && digit(proto[5]) && proto[6] == '.' && digit(proto[7]) && method != "PRI":
-		return &refused{http.StatusHTTPVersionNotSupported, "version of the protocol is not supported"}
+		return &refused{status: http.StatusHTTPVersionNotSupported, reason: "version of the protocol is not supported"}
 	default:
 		return malformed("version of the protocol is malformed")
 	}
@@ -211,19 +212,19 @@ func (h *head) note(l *line) *refused {
 	switch l.role {
 	case roleHost:
 		if h.hosts++; h.hosts > 1 {
-			return malformed("two Host headers")
+			return &refused{status: http.StatusBadRequest, reason: "two Host headers", host: l.value}
 		}
 		h.host = l.value
 		for i := range len(l.value) {
 			if !hostByte[l.value[i]] {
-				return malformed("Host is malformed")
+				return &refused{status: http.StatusBadRequest, reason: "Host is malformed", host: l.value}
 			}
 		}
 	case roleLength:
 		return h.noteLength(l.value)
 	case roleCoding:
 		if h.coded || !strings.EqualFold(l.value, "chunked") {
-			return &refused{http.StatusNotImplemented, "transfer coding is not supported"}
+			return &refused{status: http.StatusNotImplemented, reason: "transfer coding is not supported"}
 		}
 		h.coded = true
 	case roleConnection:

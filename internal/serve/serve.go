@@ -40,7 +40,7 @@ type Listener struct {
 	Handler http.Handler
 	// Refuse answers, with TLS over HTTP/1.1, what is no request: with that
 	// status and for that reason, which is for logs. r has neither path nor
-	// header. Nil: the status alone.
+	// header, and a Host only if that is what is wrong. Nil: the status alone.
 	Refuse func(w http.ResponseWriter, r *http.Request, status int, reason string)
 	// Last keeps the listener answering until all others have drained, so
 	// that health can be asked during a shutdown.
@@ -213,6 +213,7 @@ func (s *Server) prepare(l Listener, records *log.Logger) *running {
 	}
 	r.h2 = front2.New(front2.Config{
 		Handler:       r.server.Handler,
+		Refuse:        l.Refuse,
 		Base:          s.requests,
 		HeaderTimeout: s.config.ReadHeaderTimeout,
 		IdleTimeout:   s.config.IdleTimeout,
