@@ -1,6 +1,8 @@
 package guard
 
 import (
+	"encoding/binary"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -10,7 +12,8 @@ import (
 // record writes the one record of a request, and one more for each refusal
 // that a rule on trial would have made, and counts it.
 func (x *exchange) record(failed any) {
-	took := x.guard.now().Sub(x.now)
+	end := x.guard.now()
+	took := end.Sub(x.now)
 	decision, rule, reason := "allowed", Rule(""), ""
 	level := slog.LevelInfo
 	switch f := x.answer.refused; {
@@ -60,9 +63,19 @@ func (x *exchange) record(failed any) {
 		attrs = append(attrs, slog.String("asked_by", x.asked.Asker.String()))
 	}
 	if x.verified {
-		attrs = append(attrs, slog.String("subject", fmt.Sprintf("%016x", x.facts.ids.sub)))
+		attrs = append(attrs, slog.String("subject", hex16(uint64(x.facts.ids.sub))))
 	}
-	log.LogAttrs(ctx, level, "request", attrs...)
+	// A Logger would find out first where it was called from.
+	record := slog.NewRecord(end, level, "request", 0)
+	record.AddAttrs(attrs...)
+	_ = log.Handler().Handle(ctx, record) // as a Logger, which has nobody to tell either
+}
+
+// hex16 is %016x.
+func hex16(v uint64) string {
+	var raw [8]byte
+	binary.BigEndian.PutUint64(raw[:], v)
+	return hex.EncodeToString(raw[:])
 }
 
 func (x *exchange) routeLabel() string {

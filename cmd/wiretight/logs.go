@@ -14,12 +14,10 @@ import (
 func newLogger(l config.Log, w io.Writer) *slog.Logger {
 	var level slog.Level
 	_ = level.UnmarshalText([]byte(l.Level)) // checked by the configuration; empty is info
-	opts := &slog.HandlerOptions{Level: level}
-	var h slog.Handler = slog.NewJSONHandler(w, opts)
 	if l.Format == "text" {
-		h = slog.NewTextHandler(w, opts)
+		return slog.New(redact.NewHandler(slog.NewTextHandler(w, &slog.HandlerOptions{Level: level})))
 	}
-	return slog.New(redact.NewHandler(h))
+	return slog.New(redact.NewJSONHandler(w, level))
 }
 
 // batch gathers log lines for a moment, so that a busy guard makes one system
