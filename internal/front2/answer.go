@@ -20,14 +20,14 @@ type answer struct {
 	header http.Header
 	head   bool // the request's method is HEAD
 	reuse  bool
-	canned int // status of an answer without a handler; 0: there is one
+	refuse bool // with 431, and without the handler
 
 	status  int
 	fields  []hpack.HeaderField // the header as it was at WriteHeader
 	sent    bool                // it is on its way
 	length  int64               // announced; -1: not
 	written int64
-	early   []byte   // of the body, before the header is sent
+	early   []byte   // of the body, gathered
 	trailer []string // announced
 	typed   bool     // Content-Type is known, or not to be guessed
 	quit    bool     // the connection shall end with this answer
@@ -37,7 +37,7 @@ type answer struct {
 const gather = 4 << 10
 
 func (a *answer) begin() {
-	a.head, a.reuse, a.canned = false, false, 0
+	a.head, a.reuse, a.refuse = false, false, false
 	a.status, a.sent, a.length, a.written = 0, false, -1, 0
 	a.fields, a.early, a.trailer = a.fields[:0], a.early[:0], nil
 	a.typed, a.quit = false, false
@@ -102,7 +102,7 @@ func (a *answer) Write(p []byte) (int, error) {
 		}
 		return len(p), nil
 	}
-	if !a.sent && len(a.early)+len(p) <= gather {
+	if len(a.early)+len(p) <= gather {
 		a.early = append(a.early, p...)
 		return len(p), nil
 	}
@@ -257,7 +257,7 @@ func (a *answer) finish() {
 
 // sendEnd queues what is left of header and body. The caller holds conn.mu.
 func (a *answer) sendEnd(end bool) error {
-	if a.sent && !end {
+	if a.sent && !end && len(a.early) == 0 {
 		return a.stream.failure
 	}
 	if !a.sent {

@@ -88,7 +88,6 @@ var (
 
 // serve is the life of the connection.
 func (c *conn) serve() {
-	c.server.config.State(c.tls, http.StateActive)
 	err := c.greet()
 	for err == nil {
 		err = c.readFrame()
@@ -119,6 +118,8 @@ func (c *conn) greet() error {
 	if f := parseFrame(c.buf[c.r:]); f.kind != frameSettings || f.has(flagAck) {
 		return fail(protocolError, "no SETTINGS in the preface")
 	}
+	// Whoever has said this much is no silent peer any more.
+	c.server.config.State(c.tls, http.StateActive)
 	c.server.config.State(c.tls, http.StateIdle)
 	return c.readFrame()
 }
@@ -337,8 +338,8 @@ var longAgo = time.Unix(1, 0)
 
 // closedStreams remembers the streams that have ended last.
 type closedStreams struct {
-	ids  [64]uint32
-	ours [64]bool // we have reset it, and the client may not have heard yet
+	ids  [128]uint32
+	ours [128]bool // we have reset it, and the client may not have heard yet
 	next int
 }
 

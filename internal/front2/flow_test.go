@@ -55,6 +55,49 @@ func TestWindowsAreKept(t *testing.T) {
 	p.alive()
 }
 
+// TestShrunkenWindows makes a window negative before an answer ends.
+func TestShrunkenWindows(t *testing.T) {
+	t.Parallel()
+	for name, more := range map[string]int{"no more": 0, "a trailer": -1, "more": 100} {
+		release := make(chan struct{})
+		p, _ := frames(t, reusing(func(w http.ResponseWriter, _ *http.Request) {
+			_, _ = w.Write(make([]byte, 500))
+			w.(http.Flusher).Flush()
+			<-release
+			if more > 0 {
+				_, _ = w.Write(make([]byte, more))
+			} else if more < 0 {
+				w.Header().Set(http.TrailerPrefix+"X-Sum", "1")
+			}
+		}), nil)
+		p.ask(1, true, usual("GET", "/")...)
+		p.must(p.WriteSettings(http2.Setting{ID: http2.SettingInitialWindowSize, Val: 0}))
+		p.must(p.WritePing(false, [8]byte{}))
+		for got := 0; got < 500; {
+			f, err := p.ReadFrame()
+			p.must(err)
+			switch f := f.(type) {
+			case *http2.HeadersFrame:
+				_, err = p.in.DecodeFull(f.HeaderBlockFragment())
+				p.must(err)
+			case *http2.DataFrame:
+				got += len(f.Data())
+			case *http2.PingFrame:
+				if got == 0 { // the settings were there first
+					p.must(p.WriteWindowUpdate(1, 500))
+				}
+			}
+		}
+		close(release)
+		if more > 0 {
+			p.must(p.WriteWindowUpdate(1, 10_000))
+		}
+		if h := p.until(1); h.what != "answer" {
+			t.Errorf("%s: got %+v, want the answer's end", name, h)
+		}
+	}
+}
+
 // TestUploadsAreHeldBack sends to a handler that does not read.
 func TestUploadsAreHeldBack(t *testing.T) {
 	t.Parallel()

@@ -20,7 +20,7 @@ import (
 	"time"
 )
 
-// Config describes a Server. Every field must be set.
+// Config describes a Server. Every field but Refuse must be set.
 type Config struct {
 	// Handler answers. Its requests' contexts end with the handler, with Base,
 	// or when the client gives up the stream. Unless the handler calls the
@@ -28,6 +28,9 @@ type Config struct {
 	// used again after it has returned. A panic with http.ErrAbortHandler
 	// resets the stream.
 	Handler http.Handler
+	// Refuse answers a request whose header is too large, with that status. r
+	// has neither path nor header. Nil: the status alone.
+	Refuse func(w http.ResponseWriter, r *http.Request, status int, reason string)
 	// Base is the parent of every request's context.
 	Base context.Context
 	// HeaderTimeout bounds the preface, and then again each header block.
@@ -86,7 +89,12 @@ type Server struct {
 }
 
 // New makes a Server. It starts nothing.
-func New(c Config) *Server { return &Server{config: c, conns: make(map[*conn]struct{})} }
+func New(c Config) *Server {
+	if c.Refuse == nil {
+		c.Refuse = func(w http.ResponseWriter, _ *http.Request, status int, _ string) { w.WriteHeader(status) }
+	}
+	return &Server{config: c, conns: make(map[*conn]struct{})}
+}
 
 // ServeConn serves a connection that has negotiated HTTP/2, and returns when it
 // is closed and its handlers have returned.

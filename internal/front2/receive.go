@@ -173,8 +173,7 @@ func (c *conn) open(h *header, end bool) error {
 	case len(c.streams) >= maxStreams || c.running >= maxRunning:
 		why = refusedStream
 	case h.large:
-		st.answer.canned = http.StatusRequestHeaderFieldsTooLarge
-		st.left = -1
+		st.blankRequest()
 	case !st.fill(h.fields):
 		why = protocolError
 	}

@@ -126,6 +126,17 @@ func (st *stream) fill(fields []hpack.HeaderField) (well bool) {
 	return st.frameBody()
 }
 
+// blankRequest makes the request of st out of a header that is too large to
+// look at.
+func (st *stream) blankRequest() {
+	st.answer.refuse, st.left, st.unread = true, -1, true
+	r := st.request
+	*r = st.blank
+	r.Proto, r.ProtoMajor, r.RemoteAddr, r.TLS = "HTTP/2.0", 2, st.conn.remote, &st.conn.state
+	st.url = url.URL{}
+	r.Method, r.URL, r.Header, r.Body = http.MethodGet, &st.url, st.header, http.NoBody
+}
+
 // target reads what the request is for.
 func (st *stream) target(p *pseudo) bool {
 	r := st.request

@@ -169,7 +169,7 @@ func (c *conn) sendData(st *stream, p []byte, end bool) error {
 		if st.failure != nil {
 			return st.failure
 		}
-		n := min(len(p), c.frame, c.window, st.window)
+		n := max(0, min(len(p), c.frame, c.window, st.window)) // a client may shrink a window below what it holds
 		if n > 0 || end && len(p) == 0 {
 			if len(c.out.bytes) < maxQueued {
 				last := end && n == len(p)

@@ -163,11 +163,12 @@ func (st *stream) call() (whole bool) {
 			st.conn.server.config.Log.Printf("http2: panic serving %v: %v\n%s", st.conn.remote, failed, trace)
 		}
 	}()
-	if st.answer.canned != 0 {
-		st.answer.WriteHeader(st.answer.canned)
+	cfg := &st.conn.server.config
+	if st.answer.refuse {
+		cfg.Refuse(&st.answer, st.request, http.StatusRequestHeaderFieldsTooLarge, "header is too large")
 		return true
 	}
-	st.conn.server.config.Handler.ServeHTTP(&st.answer, st.request)
+	cfg.Handler.ServeHTTP(&st.answer, st.request)
 	return true
 }
 

@@ -38,8 +38,9 @@ type Listener struct {
 	HTTP2 bool
 	// Handler answers. It must be set.
 	Handler http.Handler
-	// Refuse answers, with TLS over HTTP/1.1, what is no request: with that
-	// status and for that reason, which is for logs. r has neither path nor
+	// Refuse answers, with TLS, what is no request over HTTP/1.1, and over
+	// HTTP/2 a header that is too large: with that status and for that reason,
+	// which is for logs. r has neither path nor
 	// header, and a Host only if that is what is wrong. Nil: the status alone.
 	Refuse func(w http.ResponseWriter, r *http.Request, status int, reason string)
 	// Last keeps the listener answering until all others have drained, so
