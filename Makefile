@@ -2,7 +2,7 @@
 
 GO ?= go
 
-.PHONY: build test lint vuln bench bench-check fuzz generate clean
+.PHONY: build test lint vuln bench bench-check soak fuzz generate clean
 
 build:
 	$(GO) build -trimpath -ldflags '-s -w' -o bin/wiretight ./cmd/wiretight
@@ -26,6 +26,11 @@ lint:
 # Needs the vulnerability database of the Go project.
 vuln:
 	$(GO) tool -modfile=tools/go.mod govulncheck ./...
+
+# Several guards under load on a store that is killed; SOAKFLAGS: see
+# bench/README.md.
+soak:
+	$(GO) run ./bench/soak $(SOAKFLAGS)
 
 # BENCHFLAGS: see bench/README.md.
 bench:
