@@ -68,7 +68,9 @@ type refused struct {
 	host   string // the Host, if that is what is wrong
 }
 
-func malformed(reason string) *refused { return &refused{status: http.StatusBadRequest, reason: reason} }
+func malformed(reason string) *refused {
+	return &refused{status: http.StatusBadRequest, reason: reason}
+}
 
 // keptLines bounds the lines that are remembered from one request to the next.
 const keptLines = 64
