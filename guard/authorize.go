@@ -143,6 +143,9 @@ func (x *exchange) unaskable() *refusal {
 	return &refusal{rule: RuleHeaders, kind: kindInvalidRequest, final: true, reason: reason}
 }
 
+// MayAsk reports whether a proxy is one of Config.TrustedPeers.
+func (g *Guard) MayAsk(asker netip.Addr) bool { return g.policy.Load().mayAsk(asker) }
+
 // mayAsk reports whether a proxy may ask for decisions.
 func (p *policy) mayAsk(asker netip.Addr) bool {
 	asker = asker.Unmap().WithZone("")

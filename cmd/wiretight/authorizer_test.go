@@ -4,8 +4,10 @@ import (
 	"context"
 	"crypto/tls"
 	"crypto/x509"
+	"encoding/pem"
 	"net"
 	"net/http"
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -155,5 +157,14 @@ func TestAuthorizerOffLoopback(t *testing.T) {
 			}
 			g.stop()
 		})
+	}
+}
+
+// writeRoot writes the authority's own certificate.
+func (a *authority) writeRoot(t testing.TB, file string) {
+	t.Helper()
+	text := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: a.cert.Raw})
+	if err := os.WriteFile(file, text, 0o600); err != nil {
+		t.Fatal(err)
 	}
 }

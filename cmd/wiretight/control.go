@@ -70,6 +70,7 @@ func (d *daemon) control() http.Handler {
 		w.WriteHeader(http.StatusNoContent)
 	})
 	d.issuerRoutes(mux)
+	d.authorizerRoutes(mux)
 	return onlyStore(storeID(d.cfg), mux)
 }
 

@@ -38,6 +38,9 @@ func (b *bed) verdict(r reply) verdict {
 	if reason == "more than one Authorization header" || reason == "Authorization holds more than one value" {
 		reason = "two credentials" // which Envoy joins with a comma
 	}
+	if mismatch := "signature does not match"; strings.HasPrefix(reason, mismatch) {
+		reason = mismatch // the second time it is remembered
+	}
 	return verdict{r.status, r.detail(), r.header.Values("WWW-Authenticate"), rule, reason}
 }
 

@@ -8,6 +8,7 @@ import (
 	"net/netip"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/wiretight/wiretight/guard"
 )
@@ -16,14 +17,16 @@ import (
 // use. Make one with New.
 type Authorizer struct {
 	guard    *guard.Guard
+	now      func() time.Time
 	watches  atomic.Int64
+	probe    atomic.Pointer[probe] // nil: nobody tries out a proxy
 	draining chan struct{}
 	drain    sync.Once
 }
 
 // New makes an Authorizer.
 func New(g *guard.Guard) *Authorizer {
-	return &Authorizer{guard: g, draining: make(chan struct{})}
+	return &Authorizer{guard: g, now: time.Now, draining: make(chan struct{})}
 }
 
 // Drain tells those who watch the health that it ends, and lets go of them.

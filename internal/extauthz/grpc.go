@@ -80,6 +80,8 @@ func (s *status) Error() string { return s.message }
 // check answers one question.
 func (a *Authorizer) check(ctx context.Context, w http.ResponseWriter, r *http.Request) {
 	q := guard.Question{Asker: peer(r)}
+	var trial *probe
+	var seen *Seen
 	m, err := readMessage(r)
 	var s *status
 	switch {
@@ -92,6 +94,7 @@ func (a *Authorizer) check(ctx context.Context, w http.ResponseWriter, r *http.R
 		c, err := parseCheckRequest(m)
 		if err == nil {
 			q = c.question(q.Asker)
+			trial, seen = a.noteEnvoy(&q, &c)
 		} else {
 			q.Unclear = "read Envoy's question: " + err.Error()
 		}
@@ -103,6 +106,7 @@ func (a *Authorizer) check(ctx context.Context, w http.ResponseWriter, r *http.R
 		}
 	}
 	d := a.guard.Authorize(ctx, q)
+	trial.keep(seen, &d, a.guard.MayAsk(q.Asker))
 	if errors.Is(ctx.Err(), context.DeadlineExceeded) {
 		end(w, &status{codeDeadlineExceeded, "the caller's deadline has passed"})
 		return

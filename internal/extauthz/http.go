@@ -34,6 +34,7 @@ const (
 func (a *Authorizer) HTTP() http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		leaveBody(w, r)
+		trial, seen := a.noteHTTP(r)
 		q := question(r)
 		narrow := r.URL.Path == "/authorize/nginx"
 		switch {
@@ -43,6 +44,7 @@ func (a *Authorizer) HTTP() http.Handler {
 			q.Unclear = "the proxy asks at a path that is none of /authorize, /authorize/nginx and /preflight"
 		}
 		d := a.guard.Authorize(r.Context(), q)
+		trial.keep(seen, &d, a.guard.MayAsk(q.Asker))
 		h := w.Header()
 		for name, values := range d.Header {
 			h[name] = values
