@@ -104,7 +104,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 func (s *scale) measure(ctx context.Context, w io.Writer) error {
 	before := load()
 	for _, part := range []func(context.Context) (*table, error){
-		s.manyRevocations, s.manySessions, s.manyGuards, s.manyInBolt,
+		s.manyRevocations, s.manySessions, s.manyGuards, s.requests, s.manyInBolt,
 	} {
 		t, err := part(ctx)
 		if t != nil {

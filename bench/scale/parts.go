@@ -194,28 +194,30 @@ func (s *scale) fanOut(ctx context.Context, b *bed, done *int) ([]string, error)
 
 // during says what the server and, on average, each guard have used while do ran.
 func (b *bed) during(do func() error) (server, guard time.Duration, err error) {
-	read := func() (s, g time.Duration, err error) {
-		if s, err = cpu(b.server.PID()); err != nil {
-			return 0, 0, err
-		}
-		for _, one := range b.guards.Guards {
-			used, err := cpu(one.PID())
-			if err != nil {
-				return 0, 0, err
-			}
-			g += used
-		}
-		return s, g, nil
-	}
-	s0, g0, err := read()
+	s0, g0, err := b.used()
 	if err != nil {
 		return 0, 0, err
 	}
 	if err := do(); err != nil {
 		return 0, 0, err
 	}
-	s1, g1, err := read()
+	s1, g1, err := b.used()
 	return s1 - s0, (g1 - g0) / time.Duration(len(b.guards.Guards)), err
+}
+
+// used is the processor time of the server, and of all guards together.
+func (b *bed) used() (server, guards time.Duration, err error) {
+	if server, err = cpu(b.server.PID()); err != nil {
+		return 0, 0, err
+	}
+	for _, g := range b.guards.Guards {
+		one, err := cpu(g.PID())
+		if err != nil {
+			return 0, 0, err
+		}
+		guards += one
+	}
+	return server, guards, nil
 }
 
 // manyInBolt starts a guard on files with more and more revocations.

@@ -9,6 +9,9 @@ import (
 	"github.com/valkey-io/valkey-go"
 )
 
+// restPause is the least time from one look at the log to the next.
+const restPause = 20 * time.Millisecond
+
 // logPage is how many entries of the log are read in one exchange.
 const logPage = 1024
 
@@ -41,7 +44,19 @@ func (v *Valkey) Watch(ctx context.Context, prefix string, changed func(Record),
 	if _, spreads := covers(prefix); spreads {
 		f.poll = newPoll(prefix)
 	}
+	rest := time.NewTimer(0)
+	defer rest.Stop()
 	for {
+		// Wakes while this rests are one: what a stream of changes costs the
+		// server for each watcher is bounded.
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-v.done:
+			return ErrClosed
+		case <-rest.C:
+		}
+		rest.Reset(restPause)
 		if f.catchUp(ctx) == nil {
 			synced()
 		}
