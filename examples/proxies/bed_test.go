@@ -1,0 +1,184 @@
+// Package proxies_test tries the examples for other people's proxies: it starts
+// the real guard with an example's own configuration, an application behind it,
+// and throws at the proxy in front what users and attackers send.
+package proxies_test
+
+import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/x509"
+	"encoding/json"
+	"encoding/pem"
+	"fmt"
+	"math/big"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/wiretight/wiretight/internal/token"
+)
+
+// host is the host that every example serves.
+const host = "api.example.com"
+
+// patience is how long a test waits for what should come soon. The machine may
+// be busy.
+const patience = 30 * time.Second
+
+// bed is a guard that decides, the upstream, and what is needed to talk to them.
+type bed struct {
+	dir string // a copy of the example with keys and certificates
+	ip  string // a loopback address of this bed's own, so that every port on it is free
+
+	t        testing.TB
+	app      *upstream
+	guard    *process
+	key      *ecdsa.PrivateKey
+	signer   *token.Signer
+	roots    *x509.CertPool
+	replaces *strings.Replacer
+}
+
+// newBed copies the files of the example of that name, and starts the guard with
+// its wiretight.yaml. Every 127.0.0.1 of the files becomes the bed's own address,
+// but for 127.0.0.1:8000, which becomes the application's. More is old, new, old, new.
+func newBed(t *testing.T, example string, files []string, more ...string) *bed {
+	t.Helper()
+	b := &bed{t: t, dir: t.TempDir(), ip: loopback(t)}
+	b.app = newUpstream(t)
+	b.writeKeys()
+	b.replaces = strings.NewReplacer(append(more,
+		"127.0.0.1:8000", b.app.addr(), "127.0.0.1:", b.ip+":",
+		"jwks_url: https://id.example.com/jwks", "jwks_file: jwks.json",
+		"bolt:///var/lib/wiretight/state.db", `"memory:"`,
+	)...)
+	for _, name := range append(files, "wiretight.yaml") {
+		text, err := os.ReadFile(filepath.Join("..", example, name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		b.write(name, []byte(b.replaces.Replace(string(text))))
+	}
+	if out, err := exec.Command(program, "config", "check", "-c", b.path("wiretight.yaml")).CombinedOutput(); err != nil {
+		t.Fatalf("config check: %v\n%s", err, out)
+	}
+	b.startGuard()
+	return b
+}
+
+// program is the guard, built once as a user would.
+var program string
+
+func TestMain(m *testing.M) {
+	code, err := runTests(m)
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		code = 1
+	}
+	os.Exit(code)
+}
+
+func runTests(m *testing.M) (int, error) {
+	dir, err := os.MkdirTemp("", "wiretight-proxies-")
+	if err != nil {
+		return 0, err
+	}
+	defer func() { _ = os.RemoveAll(dir) }() // it is a temporary one
+	program = filepath.Join(dir, "wiretight")
+	if out, err := exec.Command("go", "build", "-o", program, "../../cmd/wiretight").CombinedOutput(); err != nil {
+		return 0, fmt.Errorf("build the guard: %w\n%s", err, out)
+	}
+	return m.Run(), nil
+}
+
+// startGuard starts the guard, and waits until it is ready.
+func (b *bed) startGuard() {
+	b.t.Helper()
+	b.guard = b.start(program, "guard", "-c", "wiretight.yaml")
+	b.guard.says(`wiretight: (ready)`)
+}
+
+// stopGuard ends the guard and waits for its end.
+func (b *bed) stopGuard() {
+	b.t.Helper()
+	b.guard.stop()
+}
+
+// path is where a file of the example is.
+func (b *bed) path(name string) string { return filepath.Join(b.dir, name) }
+
+func (b *bed) write(name string, text []byte) {
+	b.t.Helper()
+	if err := os.WriteFile(b.path(name), text, 0o600); err != nil {
+		b.t.Fatal(err)
+	}
+}
+
+// loopback picks an address that nobody else has a listener on. Linux has all
+// of 127.0.0.0/8, and outgoing connections come from 127.0.0.1 only.
+func loopback(t testing.TB) string {
+	t.Helper()
+	for range 100 {
+		var r [3]byte
+		_, _ = rand.Read(r[:]) // never fails (crypto/rand)
+		ip := fmt.Sprintf("127.%d.%d.%d", 64+r[0]%128, r[1], 1+r[2]%254)
+		l, err := net.Listen("tcp", ip+":8443")
+		if err == nil {
+			_ = l.Close()
+			return ip
+		}
+	}
+	t.Fatal("no address of 127.0.0.0/8 can be listened on")
+	return ""
+}
+
+// writeKeys makes the issuer's key set and the certificate of the host, which is
+// in the forms that the proxies want.
+func (b *bed) writeKeys() {
+	b.t.Helper()
+	b.key = newKey(b.t)
+	var err error
+	if b.signer, err = token.NewSigner("ES256", "key-1", b.key); err != nil {
+		b.t.Fatal(err)
+	}
+	set, err := json.Marshal(map[string]any{"keys": []json.RawMessage{b.signer.JWK()}})
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	key := newKey(b.t)
+	now := time.Now()
+	template := x509.Certificate{
+		SerialNumber: big.NewInt(1), DNSNames: []string{host}, NotBefore: now.Add(-time.Hour), NotAfter: now.Add(90 * 24 * time.Hour),
+		IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageDigitalSignature | x509.KeyUsageCertSign,
+	}
+	der, err := x509.CreateCertificate(rand.Reader, &template, &template, key.Public(), key)
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	secret, err := x509.MarshalPKCS8PrivateKey(key)
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	cert := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})
+	private := pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: secret})
+	b.roots = x509.NewCertPool()
+	b.roots.AppendCertsFromPEM(cert)
+	b.write("jwks.json", set)
+	b.write("fullchain.pem", cert)
+	b.write("privkey.pem", private)
+	b.write("both.pem", append(cert, private...))
+}
+
+func newKey(t testing.TB) *ecdsa.PrivateKey {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return key
+}

@@ -1,0 +1,86 @@
+package proxies_test
+
+import (
+	"encoding/json"
+	"net"
+	"testing"
+	"time"
+)
+
+// proxy is somebody else's proxy in front of the upstream, which asks the guard.
+type proxy struct {
+	// ownAnswers is set where the proxy itself refuses some odd requests before it
+	// asks.
+	ownAnswers bool
+	// oneChallenge is set where of two WWW-Authenticate only the first arrives.
+	oneChallenge bool
+
+	tls, plain string // where clients connect
+	t          *testing.T
+	bed        *bed
+	process    *process
+}
+
+// try puts every case to the proxy that program is, once it listens.
+func (b *bed) try(t *testing.T, p proxy, program string, args ...string) {
+	t.Helper()
+	p.tls, p.plain = b.ip+":8443", b.ip+":8080"
+	p.bed, p.process = b, b.start(program, args...)
+	p.process.until("listen on "+p.tls, func() bool {
+		c, err := net.DialTimeout("tcp", p.tls, time.Second)
+		if err == nil {
+			_ = c.Close()
+		}
+		return err == nil
+	})
+	for _, c := range []struct {
+		name string
+		try  func(*proxy)
+	}{
+		{"identity", (*proxy).identity},
+		{"refusals", (*proxy).refusals},
+		{"forged tokens", (*proxy).forged},
+		{"paths", (*proxy).paths},
+		{"faked headers", (*proxy).faked},
+		{"what is asked", (*proxy).asked},
+		{"DPoP", (*proxy).dpop},
+		{"CORS", (*proxy).cors},
+		{"once", (*proxy).once},
+		{"rate", (*proxy).rate},
+		{"WebSocket", (*proxy).webSocket},
+		{"plain HTTP", (*proxy).clear},
+		{"without the guard", (*proxy).alone},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			q := p
+			q.t = t
+			c.try(&q)
+		})
+	}
+}
+
+// want compares an answer. Nothing that is refused may reach the application.
+func (p *proxy) want(name string, got reply, status int, detail string) {
+	p.t.Helper()
+	if got.Status != status {
+		p.t.Errorf("%s: got %v, want %d", name, got, status)
+	}
+	if refused := status >= 300 || status == 204; refused == got.Reached {
+		p.t.Errorf("%s: got %v", name, got)
+	}
+	if detail == "" {
+		return
+	}
+	var problem struct{ Detail string }
+	_ = json.Unmarshal([]byte(got.Body), &problem) // then it has no detail
+	if problem.Detail != detail || got.Header.Get("Content-Type") != "application/problem+json" {
+		p.t.Errorf("%s: got %v, want the problem %q", name, got, detail)
+	}
+}
+
+func (p *proxy) header(name string, got reply, header, want string) {
+	p.t.Helper()
+	if values := got.Header.Values(header); want == "" && len(values) > 0 || want != "" && (len(values) != 1 || values[0] != want) {
+		p.t.Errorf("%s: got %s %q, want %q", name, header, values, want)
+	}
+}
