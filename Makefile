@@ -5,7 +5,7 @@ GO ?= go
 .PHONY: build test lint vuln bench bench-check soak fuzz generate clean
 
 build:
-	$(GO) build -trimpath -ldflags '-s -w' -o bin/wiretight ./cmd/wiretight
+	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '-s -w' -o bin/wiretight ./cmd/wiretight
 
 # Packages that only compute, a lot: the race detector would make them five times
 # as slow. What runs them side by side is tested with it.

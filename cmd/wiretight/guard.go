@@ -289,6 +289,7 @@ func (d *daemon) run(ctx context.Context) error {
 		})
 	})()
 	d.announce()
+	defer beside(ctx, d.thin)()
 	for {
 		select {
 		case <-ctx.Done():

@@ -12,11 +12,11 @@ const (
 	// heapGoal is how large the heap may always grow between two collections.
 	// A proxy's live heap is small and its garbage plenty: collecting at twice
 	// the live size, as is the default, would cost a tenth of its time.
-	heapGoal = 16 << 20
+	heapGoal = 12 << 20
 	// leastRoom is what may be allocated between two collections however large
 	// the live heap is: without it, one that is about heapGoal would be
 	// collected all the time.
-	leastRoom = 5 << 20
+	leastRoom = 4 << 20
 	// leanest and laziest bound the percentage that these come down to.
 	leanest, laziest = 15, 800
 )
@@ -27,7 +27,7 @@ const (
 // be let run by the percentage of the small one that it was.
 func paceCollector(ctx context.Context) {
 	sample := []metrics.Sample{{Name: "/gc/heap/live:bytes"}}
-	percent := laziest / 2
+	percent := laziest / 4
 	debug.SetGCPercent(percent)
 	collected := make(chan struct{}, 1)
 	announce(ctx, collected)
@@ -55,6 +55,27 @@ func pace(live int) int {
 	room := max(heapGoal-live, leastRoom)
 	return min(laziest, max(leanest, room*100/live))
 }
+
+// thin drops, now and then, the pages of the program that serving does not use.
+func (d *daemon) thin(ctx context.Context) {
+	tick := time.NewTicker(thinEvery)
+	defer tick.Stop()
+	for {
+		if err := dropPages(); err != nil {
+			d.logger.Debug("pages of the program stay in memory", "error", err)
+			return
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+	}
+}
+
+// thinEvery is rare enough for what is still used to cost nothing: it comes
+// back in some hundred page faults of a microsecond.
+const thinEvery = 10 * time.Second
 
 // announce sends after every collection until ctx ends, unless the last one
 // has not been looked at yet.

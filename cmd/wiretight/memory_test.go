@@ -18,8 +18,8 @@ func TestPace(t *testing.T) {
 		least, most int // bytes between two collections
 	}{
 		{"nothing", 0, 8 * mib, 8 * mib},
-		{"small", 4 * mib, 12 * mib, 12 * mib},
-		{"about the goal", 15 * mib, leastRoom * 9 / 10, 6 * mib},
+		{"small", 4 * mib, 8 * mib, 8 * mib},
+		{"about the goal", 11 * mib, leastRoom * 9 / 10, 5 * mib},
 		{"a million revocations", 45 * mib, leastRoom, 7 * mib},
 		{"large", 400 * mib, 60 * mib, 60 * mib},
 	} {
