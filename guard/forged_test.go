@@ -187,3 +187,45 @@ func TestFloodLeavesHonestClientsAlone(t *testing.T) {
 		t.Errorf("honest client: median %v alone, %v beside the flood", alone, beside)
 	}
 }
+
+// TestRememberedOverManyKeys changes the keys more often than the memory can
+// tell apart. A token that was remembered under some keys never passes under
+// others, however long ago that was.
+func TestRememberedOverManyKeys(t *testing.T) {
+	t.Parallel()
+	one, two := newSigner(t, "key"), newSigner(t, "key")
+	var sets [2]*token.KeySet
+	for i, s := range []*token.Signer{one, two} {
+		var err error
+		if sets[i], _, err = token.ParseJWKS(jwks(t, s)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	keys := keyset.NewLocal(sets[0])
+	f := newFixture(t, func(c *guard.Config) {
+		c.Tokens.Issuers[0].JWKS, c.Tokens.Issuers[0].Keys = nil, keys
+		c.RateLimit = neverLimited
+	})
+	handler := f.guard.Wrap(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
+	old, raw := f.mintWith(one, nil), f.mintWith(one, nil)
+	if got := askHandler(handler, old); got != 200 {
+		t.Fatalf("got %d, want 200", got)
+	}
+	for i := range 1100 {
+		keys.Set(sets[1])
+		if i%100 == 0 {
+			for _, raw := range []string{old, raw} {
+				if got := askHandler(handler, raw); got != 401 {
+					t.Fatalf("after %d changes, under other keys: got %d, want 401", i, got)
+				}
+			}
+		}
+		keys.Set(sets[0])
+		if got := askHandler(handler, raw); got != 200 {
+			t.Fatalf("after %d changes, under its keys: got %d, want 200", i, got)
+		}
+	}
+	if got := askHandler(handler, old); got != 200 {
+		t.Errorf("a token of the first keys, which are back: got %d, want 200", got)
+	}
+}

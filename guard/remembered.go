@@ -15,6 +15,7 @@ import (
 // binding are looked at on every request.
 type remembered struct {
 	shards [rememberedShards]rememberedShard
+	eras   eras
 }
 
 const rememberedShards = 16
@@ -22,17 +23,39 @@ const rememberedShards = 16
 // facts is one verified token. It is copied, never shared. Times are whole
 // Unix seconds, rounded to the strict side; 0 is none.
 type facts struct {
-	key        tokenKey
-	ids        revocationIDs
-	generation uint64 // of the issuer's keys
-	policy     uint32 // generation of the policy that verified it
-	scopes     uint32 // index in the policy's scope sets
-	expiry     uint32
+	era
+	key       tokenKey
+	ids       revocationIDs
+	expiry    uint32
+	notBefore uint32
+	issuedAt  uint32
+	scopes    uint16 // index in the policy's scope sets
+	bound     binding
+}
+
+// entry is how facts are kept: a hundred thousand of them are 6.4 MB.
+type entry struct {
+	key      tokenKey
+	ids      revocationIDs
+	era      uint32
+	expiry   uint32
+	issuedAt uint32
+	scopes   uint16
+	bound    binding
+	flags    uint8
+}
+
+const (
+	flagUsed uint8 = 1 << iota // second chance
+	// flagLate is set where notBefore is after issuedAt. Else it says nothing
+	// that issuedAt does not say, since neither may lie ahead.
+	flagLate
+)
+
+// beside is what only some entries have.
+type beside struct {
+	thumbprint thumbprint
 	notBefore  uint32
-	issuedAt   uint32
-	issuer     uint16 // index in the policy's issuers
-	bound      binding
-	used       bool // second chance
 }
 
 // thumbprint is the SHA-256 of what a token is bound to.
@@ -53,12 +76,12 @@ const (
 type rememberedShard struct {
 	mu     sync.Mutex
 	table  []int32 // slot number plus one; 0 is free; a power of two long
-	chunks []*[chunkSlots]facts
-	// thumbprints has a chunk beside each one in which a token is bound.
-	thumbprints map[int]*[chunkSlots]thumbprint
-	used        int
-	max         int
-	hand        int
+	chunks []*[chunkSlots]entry
+	// rare has a chunk beside each one in which an entry needs it.
+	rare map[int]*[chunkSlots]beside
+	used int
+	max  int
+	hand int
 }
 
 const chunkSlots = 128
@@ -73,7 +96,7 @@ func newRemembered(max int) *remembered {
 	for i := range m.shards {
 		m.shards[i].max = per
 		m.shards[i].table = make([]int32, 64)
-		m.shards[i].thumbprints = map[int]*[chunkSlots]thumbprint{}
+		m.shards[i].rare = map[int]*[chunkSlots]beside{}
 	}
 	return m
 }
@@ -95,11 +118,17 @@ func (m *remembered) get(f *facts, t *thumbprint) bool {
 	if i < 0 {
 		return false
 	}
-	slot := s.slot(int(i))
-	slot.used = true
-	*f = *slot
-	if f.bound != unbound {
-		*t = s.thumbprints[int(i)/chunkSlots][int(i)%chunkSlots]
+	e := s.slot(int(i))
+	under, ok := m.eras.get(e.era)
+	if !ok {
+		return false
+	}
+	e.flags |= flagUsed
+	f.era, f.ids, f.expiry, f.issuedAt, f.scopes, f.bound = under, e.ids, e.expiry, e.issuedAt, e.scopes, e.bound
+	f.notBefore = 0
+	if e.bound != unbound || e.flags&flagLate != 0 {
+		more := &s.rare[int(i)/chunkSlots][int(i)%chunkSlots]
+		*t, f.notBefore = more.thumbprint, more.notBefore
 	}
 	return true
 }
@@ -110,44 +139,49 @@ func (m *remembered) put(f *facts, t *thumbprint) {
 	if m == nil {
 		return
 	}
+	under := m.eras.number(f.era)
 	s := m.shard(&f.key)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	at := s.find(&f.key)
 	if i := s.table[at] - 1; i >= 0 {
-		s.set(int(i), f, t)
+		s.set(int(i), under, f, t)
 		return
 	}
 	i := s.used
 	if i < s.max {
 		if i/chunkSlots == len(s.chunks) {
-			s.chunks = append(s.chunks, new([chunkSlots]facts))
+			s.chunks = append(s.chunks, new([chunkSlots]entry))
 		}
 		s.used++
 	} else {
 		i = s.evict()
 		at = s.find(&f.key)
 	}
-	s.set(i, f, t)
+	s.set(i, under, f, t)
 	s.table[at] = int32(i + 1)
 	if s.used*4 > len(s.table)*3 {
 		s.rehash()
 	}
 }
 
-func (s *rememberedShard) slot(i int) *facts { return &s.chunks[i/chunkSlots][i%chunkSlots] }
+func (s *rememberedShard) slot(i int) *entry { return &s.chunks[i/chunkSlots][i%chunkSlots] }
 
-func (s *rememberedShard) set(i int, f *facts, t *thumbprint) {
-	*s.slot(i) = *f
-	if f.bound == unbound {
+func (s *rememberedShard) set(i int, under uint32, f *facts, t *thumbprint) {
+	e := s.slot(i)
+	*e = entry{key: f.key, ids: f.ids, era: under, expiry: f.expiry, issuedAt: f.issuedAt, scopes: f.scopes, bound: f.bound}
+	if f.notBefore > f.issuedAt {
+		e.flags = flagLate
+	}
+	if f.bound == unbound && e.flags&flagLate == 0 {
 		return
 	}
-	c := s.thumbprints[i/chunkSlots]
+	c := s.rare[i/chunkSlots]
 	if c == nil {
-		c = new([chunkSlots]thumbprint)
-		s.thumbprints[i/chunkSlots] = c
+		c = new([chunkSlots]beside)
+		s.rare[i/chunkSlots] = c
 	}
-	c[i%chunkSlots] = *t
+	c[i%chunkSlots] = beside{*t, f.notBefore}
 }
 
 // home is where an entry of key belongs in the table.
@@ -166,8 +200,8 @@ func (s *rememberedShard) find(key *tokenKey) int {
 
 // evict frees the slot of an entry that was not used since the hand last came by.
 func (s *rememberedShard) evict() int {
-	for s.slot(s.hand).used {
-		s.slot(s.hand).used = false
+	for s.slot(s.hand).flags&flagUsed != 0 {
+		s.slot(s.hand).flags &^= flagUsed
 		s.hand = (s.hand + 1) % s.max
 	}
 	i := s.hand

@@ -27,17 +27,17 @@ type issuer struct {
 // remembered.
 type scopeSets struct {
 	mu     sync.RWMutex
-	byName map[string]uint32
+	byName map[string]uint16
 	sets   [][]string
 }
 
 const maxScopeSets = 4096
 
 func newScopeSets() *scopeSets {
-	return &scopeSets{byName: map[string]uint32{"": 0}, sets: [][]string{nil}}
+	return &scopeSets{byName: map[string]uint16{"": 0}, sets: [][]string{nil}}
 }
 
-func (s *scopeSets) intern(scopes []string) (uint32, bool) {
+func (s *scopeSets) intern(scopes []string) (uint16, bool) {
 	name := strings.Join(scopes, " ")
 	s.mu.RLock()
 	n, ok := s.byName[name]
@@ -53,13 +53,13 @@ func (s *scopeSets) intern(scopes []string) (uint32, bool) {
 	if len(s.sets) >= maxScopeSets || len(name) > 4096 {
 		return 0, false
 	}
-	n = uint32(len(s.sets))
+	n = uint16(len(s.sets))
 	s.byName[strings.Clone(name)] = n
 	s.sets = append(s.sets, strings.Fields(strings.Clone(name)))
 	return n, true
 }
 
-func (s *scopeSets) get(n uint32) []string {
+func (s *scopeSets) get(n uint16) []string {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
 	return s.sets[n]
@@ -201,12 +201,11 @@ func (p *policy) examine(ctx context.Context, raw string, now time.Time, queue s
 		return nil, tokenRefusal(err)
 	}
 	*f = facts{
-		issuer:     uint16(index),
-		generation: generation,
-		expiry:     seconds(t.Claims.Expiry),
-		notBefore:  secondsUp(t.Claims.NotBefore),
-		issuedAt:   seconds(t.Claims.IssuedAt),
-		ids:        idsOf(t),
+		era:       era{issuer: uint16(index), generation: generation},
+		expiry:    seconds(t.Claims.Expiry),
+		notBefore: secondsUp(t.Claims.NotBefore),
+		issuedAt:  seconds(t.Claims.IssuedAt),
+		ids:       idsOf(t),
 	}
 	return t, f.bind(&t.Claims.Confirmation, tp)
 }
