@@ -33,6 +33,7 @@ func NewServer(ctx context.Context, dir string, more ...string) (*Server, error)
 	args := []string{
 		"--port", port, "--bind", "127.0.0.1", "--dir", dir, "--save", "",
 		"--appendonly", "yes", "--appendfsync", "always", "--maxmemory-policy", "noeviction",
+		"--repl-diskless-sync-delay", "0", // replicas are not made to wait for each other
 	}
 	return &Server{dir: dir, port: port, args: append(args, more...)}, err
 }
