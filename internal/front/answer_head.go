@@ -87,6 +87,9 @@ func (a *answer) frame(first []byte, last bool) {
 		a.chunked = true
 		b = append(b, "Transfer-Encoding: chunked\r\n"...)
 	}
+	if body := a.conn.body; body != nil && body.tooLong() {
+		a.close = true
+	}
 	if a.close {
 		b = append(b, "Connection: close\r\n"...)
 	}

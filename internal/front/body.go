@@ -55,6 +55,16 @@ func (b *body) Close() error {
 	return nil
 }
 
+// tooLong reports whether more is left than would be read on the connection's
+// account. Whoever reads right now will have to find out by itself.
+func (b *body) tooLong() bool {
+	if !b.mu.TryLock() {
+		return false
+	}
+	defer b.mu.Unlock()
+	return b.left > maxDrain
+}
+
 // end takes the body away from whoever has it, and says how many bytes of it
 // are still to come. Not ok: somebody was reading, or a read has failed, and
 // nobody knows.

@@ -4,8 +4,6 @@ import (
 	"bytes"
 	"context"
 	"crypto/tls"
-	"errors"
-	"io"
 	"net"
 	"net/http"
 	"runtime"
@@ -132,40 +130,6 @@ func (c *conn) close() {
 	}
 }
 
-// handshake reports whether the connection speaks HTTP/1.1 and is ours.
-func (c *conn) handshake() bool {
-	until := time.Now().Add(c.server.HeaderTimeout)
-	_ = c.raw.SetDeadline(until) // fails where the connection is broken, as will the handshake
-	if err := c.tls.HandshakeContext(context.Background()); err != nil {
-		reason := err.Error()
-		var record tls.RecordHeaderError
-		if errors.As(err, &record) && record.Conn != nil && looksLikeHTTP(record.RecordHeader) {
-			_, _ = io.WriteString(record.Conn, "HTTP/1.0 400 Bad Request\r\n\r\nClient sent an HTTP request to an HTTPS server.\n")
-			reason = "client sent an HTTP request to an HTTPS server"
-		}
-		c.server.Log.Printf("http: TLS handshake error from %s: %v", c.raw.RemoteAddr(), reason)
-		return false // crypto/tls has sent its alert
-	}
-	_ = c.raw.SetWriteDeadline(time.Time{})
-	state := c.tls.ConnectionState()
-	c.state = &state
-	if p := state.NegotiatedProtocol; p != "" && p != "http/1.1" {
-		c.leave(c.tls)
-		return false
-	}
-	_ = c.raw.SetReadDeadline(time.Now().Add(c.server.HeaderTimeout))
-	return true
-}
-
-// looksLikeHTTP reports whether a record that is none begins like a request.
-func looksLikeHTTP(header [5]byte) bool {
-	switch string(header[:]) {
-	case "GET /", "HEAD ", "POST ", "PUT /", "OPTIO":
-		return true
-	}
-	return false
-}
-
 // leave gives the connection away.
 func (c *conn) leave(to net.Conn) {
 	c.mu.Lock()
@@ -192,128 +156,6 @@ func (c *conn) exchange() bool {
 		return false
 	}
 	return c.respond()
-}
-
-// readHead reads until c.head is whole, and takes it out of the buffer, unless
-// it is not for us.
-func (c *conn) readHead() (*refused, error) {
-	if err := c.await(); err != nil {
-		return nil, err
-	}
-	hurry := !c.served // the deadline is that of a header
-	seen, line := c.start, c.start
-	for {
-		end, no := headEnd(c.buf[:c.end], &seen, &line)
-		switch {
-		case no != nil:
-			return no, nil
-		case end > 0 && end-c.start <= c.server.MaxHeader:
-			no := c.head.parse(c.buf[c.start:end])
-			if no == nil && c.head.usual() {
-				c.start = end
-			}
-			return no, nil
-		case end > 0 || c.end-c.start > c.server.MaxHeader:
-			return &refused{status: http.StatusRequestHeaderFieldsTooLarge, reason: "header is too large"}, nil
-		}
-		if no := checkFirst(c.buf[c.start:line]); no != nil {
-			return no, nil
-		}
-		if !hurry {
-			hurry, c.idleSince = true, time.Time{}
-			_ = c.raw.SetReadDeadline(time.Now().Add(c.server.HeaderTimeout))
-		}
-		was := c.start
-		if err := c.fill(); err != nil {
-			return nil, err
-		}
-		seen, line = seen-was+c.start, line-was+c.start
-	}
-}
-
-// checkFirst looks at the request line of a head that is not whole yet: who
-// speaks another language may wait for an answer before saying more.
-func checkFirst(b []byte) *refused {
-	end := bytes.IndexByte(b, '\n')
-	if end < 0 {
-		return nil
-	}
-	var first head
-	return first.readRequestLine(string(b[:max(0, end-1)]))
-}
-
-// await waits for the first byte of a request.
-func (c *conn) await() error {
-	skipped := 0
-	for {
-		// Some old clients send a CRLF behind a body (RFC 9112 §2.2).
-		for c.posted && skipped < 4 && c.start < c.end && (c.buf[c.start] == '\r' || c.buf[c.start] == '\n') {
-			c.start++
-			skipped++
-		}
-		if c.start < c.end {
-			return nil
-		}
-		if c.served {
-			if now := time.Now(); now.Sub(c.idleSince) > c.server.IdleTimeout/idleGrain {
-				c.idleSince = now
-				_ = c.raw.SetReadDeadline(now.Add(c.server.IdleTimeout))
-			}
-		}
-		if err := c.fill(); err != nil {
-			return err
-		}
-	}
-}
-
-// idleGrain says by which part the wait for a next request may be shorter than
-// it should be, so that not every request has to move a deadline.
-const idleGrain = 64
-
-// headEnd looks for the empty line that ends a head. seen and line are where
-// the last look ended, and the line in which that was.
-func headEnd(b []byte, seen, line *int) (end int, no *refused) {
-	for {
-		i := bytes.IndexByte(b[*seen:], '\n')
-		if i < 0 {
-			*seen = len(b)
-			return 0, nil
-		}
-		i += *seen
-		if i == *line || b[i-1] != '\r' {
-			return 0, malformed("line ends in a bare LF")
-		}
-		if i == *line+1 {
-			return i + 1, nil
-		}
-		*seen, *line = i+1, i+1
-	}
-}
-
-// fill reads once into the buffer, which it makes larger if it is full.
-func (c *conn) fill() error {
-	c.makeRoom()
-	n, err := c.tls.Read(c.buf[c.end:])
-	c.end += n
-	if n > 0 {
-		return nil
-	}
-	return err
-}
-
-func (c *conn) makeRoom() {
-	switch {
-	case c.start == c.end:
-		c.start, c.end = 0, 0
-	case c.end < len(c.buf):
-	case c.start > 0:
-		c.end = copy(c.buf, c.buf[c.start:c.end])
-		c.start = 0
-	default:
-		larger := make([]byte, min(2*len(c.buf), max(c.server.MaxHeader+1, len(c.buf)+1)))
-		c.end = copy(larger, c.buf)
-		c.buf = larger
-	}
 }
 
 // activate begins a request, unless a shutdown has closed the connection.
@@ -346,7 +188,7 @@ func (c *conn) respond() bool {
 		}
 	}
 	c.startWatching(c.body == nil)
-	whole := c.call(r)
+	whole := c.call(c.server.Handler, r)
 	keep := whole && t.answer.finish()
 	if !whole {
 		t.answer.drop()
@@ -365,8 +207,8 @@ func (c *conn) respond() bool {
 	return keep && c.rest()
 }
 
-// call runs the handler and reports whether it has returned.
-func (c *conn) call(r *http.Request) (whole bool) {
+// call runs a handler and reports whether it has returned.
+func (c *conn) call(h http.Handler, r *http.Request) (whole bool) {
 	defer func() {
 		if whole {
 			return
@@ -384,7 +226,7 @@ func (c *conn) call(r *http.Request) (whole bool) {
 		}
 	}()
 	c.calling = true
-	c.server.Handler.ServeHTTP(&c.turn.answer, r)
+	h.ServeHTTP(&c.turn.answer, r)
 	c.calling = false
 	return true
 }
@@ -419,44 +261,6 @@ func (c *conn) rest() bool {
 		c.server.State(c.raw, http.StateIdle)
 	}
 	return true
-}
-
-// refuse answers a head that is none, and ends the connection.
-func (c *conn) refuse(no *refused) {
-	c.head = head{}
-	t := newTurn(c)
-	c.turn = t
-	r := t.begin(&c.head)
-	r.Method, r.Host = http.MethodGet, no.host
-	t.answer.close = true
-	c.server.Refuse(&t.answer, r, no.status, no.reason)
-	t.answer.finish()
-	c.release(t)
-	c.linger()
-}
-
-// discard reads the rest of a body that nobody wanted.
-func (c *conn) discard(left int64) bool {
-	buffered := min(left, int64(c.end-c.start))
-	c.start += int(buffered)
-	if left -= buffered; left == 0 {
-		return true
-	}
-	if left > maxDrain {
-		return false
-	}
-	c.idleSince = time.Time{}
-	_ = c.raw.SetReadDeadline(time.Now().Add(longest))
-	n, err := io.CopyN(io.Discard, c.tls, left)
-	return err == nil && n == left
-}
-
-// linger ends the connection such that the client can see the answer, although
-// it still sends: closing at once would have the system throw the answer away.
-func (c *conn) linger() {
-	_ = c.tls.CloseWrite()
-	_ = c.raw.SetReadDeadline(time.Now().Add(lingering))
-	_, _ = io.CopyN(io.Discard, c.raw, maxLinger)
 }
 
 // readBody reads for the request's body.

@@ -288,12 +288,17 @@ func TestContexts(t *testing.T) {
 // TestPanicsAreLogged looks at log and connection.
 func TestPanicsAreLogged(t *testing.T) {
 	t.Parallel()
-	s := serve(t, http.HandlerFunc(func(http.ResponseWriter, *http.Request) { panic("oh no") }), nil)
+	s := serve(t, http.HandlerFunc(func(http.ResponseWriter, *http.Request) { panic("oh no") }), func(c *front.Config) {
+		c.Refuse = func(http.ResponseWriter, *http.Request, int, string) { panic("nor this") }
+	})
 	if all := s.talk(t, "", ask, "GET"); len(all) != 0 {
 		t.Errorf("got %+v, want no answer", all)
 	}
+	if all := s.talk(t, "", "no request\r\n", "GET"); len(all) != 0 {
+		t.Errorf("got %+v, want no answer", all)
+	}
 	eventually(t, "the panic is logged", func() bool {
-		return strings.Contains(s.log.String(), "http: panic serving 127.0.0.1:") && strings.Contains(s.log.String(), "oh no")
+		return strings.Contains(s.log.String(), "http: panic serving 127.0.0.1:") && strings.Contains(s.log.String(), "oh no") && strings.Contains(s.log.String(), "nor this")
 	})
 }
 
@@ -339,7 +344,7 @@ func TestUnreadBodies(t *testing.T) {
 			_, _ = fmt.Fprintf(conn, "POST %s HTTP/1.1\r\nHost: a.test\r\nContent-Length: %d\r\n\r\n%s%s", c.path, c.length, strings.Repeat("x", c.length), ask)
 		}()
 		in := bufio.NewReader(conn)
-		if got, err := readReply(in, "POST"); err != nil || got.Body != c.path {
+		if got, err := readReply(in, "POST"); err != nil || got.Body != c.path || got.Close == c.keeps {
 			t.Errorf("%+v: got %+v, %v", c, got, err)
 		}
 		got, err := readReply(in, "GET")
