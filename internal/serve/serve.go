@@ -223,6 +223,9 @@ func (s *Server) prepare(l Listener, records *log.Logger) *running {
 		Log:           records,
 	})
 	r.server.RegisterOnShutdown(r.h2.Shutdown)
+	if l.HTTP2 && l.TLS == nil {
+		withoutTLS(r.server)
+	}
 	if l.TLS != nil {
 		r.front = front.New(front.Config{
 			TLS:           l.TLS,
@@ -238,6 +241,21 @@ func (s *Server) prepare(l Listener, records *log.Logger) *running {
 		})
 	}
 	return r
+}
+
+// withoutTLS leaves HTTP/2 in clear, which only other proxies speak, to net/http,
+// which serves it only where nobody else does any HTTP/2.
+func withoutTLS(s *http.Server) {
+	s.TLSNextProto = nil
+	s.HTTP2 = &http.HTTP2Config{
+		MaxConcurrentStreams:          1000,
+		MaxReadFrameSize:              16 << 10,
+		MaxReceiveBufferPerConnection: 4 << 20,
+		MaxReceiveBufferPerStream:     256 << 10,
+		SendPingTimeout:               15 * time.Second,
+		PingTimeout:                   10 * time.Second,
+		WriteByteTimeout:              30 * time.Second,
+	}
 }
 
 // Start opens every address and accepts on all of them, or on none: an error
