@@ -53,7 +53,7 @@ func newBed(t *testing.T, example string, files []string, more ...string) *bed {
 	b.app = newUpstream(t)
 	b.writeKeys()
 	b.replaces = strings.NewReplacer(append(more,
-		"127.0.0.1:8000", b.app.addr(), "127.0.0.1:", b.ip+":",
+		"127.0.0.1:8000", b.app.addr(), "127.0.0.1:", b.ip+":", "bind 127.0.0.1", "bind "+b.ip,
 		"jwks_url: https://id.example.com/jwks", "jwks_file: jwks.json",
 		"bolt:///var/lib/wiretight/state.db", `"memory:"`,
 	)...)

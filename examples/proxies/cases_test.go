@@ -5,8 +5,10 @@ import (
 	"net"
 	"net/http"
 	"net/textproto"
+	"net/url"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/coder/websocket"
@@ -31,6 +33,14 @@ func (p *proxy) identity() {
 		}
 	}
 	p.nobody(got)
+	// What a claim says is text, to every language that a proxy is configured in.
+	const hostile = `{env.HOME}{http.request.host}$host%[src]${HOME}%{HOME}%41`
+	got = p.send(request{Header: bearer(p.bed.mint(map[string]any{"sub": hostile}))})
+	p.want("hostile claim", got, 200, "")
+	told, err := url.PathUnescape(got.Seen.Header.Get("X-Auth-Subject")) // the guard escapes percent signs
+	if told != hostile || err != nil {
+		p.t.Errorf("the application got the subject %q, %v, want %q", told, err, hostile)
+	}
 	// On a public path nobody is told to be anybody.
 	got = p.send(request{Target: "/public/x", Header: []string{"X-Auth-Subject", "root", "X-Auth-Scopes", "root", "Authorization", "Bearer " + p.bed.mint(map[string]any{"aud": "root"})}})
 	p.want("public", got, 200, "")
@@ -77,8 +87,8 @@ func (p *proxy) refusals() {
 		{"other host", request{Host: "evil.example", Header: bearer(good)}, 400, "Host not allowed", ""},
 	} {
 		got := p.send(c.r)
-		if p.ownAnswers && c.name == "two tokens" {
-			p.want(c.name, got, 400, "")
+		if status := p.own[c.name]; status != 0 {
+			p.want(c.name, got, status, "")
 			continue
 		}
 		p.want(c.name, got, c.status, c.detail)
@@ -127,7 +137,7 @@ func (p *proxy) paths() {
 			if got.Reached || got.Status < 400 {
 				p.t.Errorf("%s as %s: got %v, and %q there", target, who, got, got.Seen.Target)
 			}
-			if got.Status != 400 && !p.ownAnswers {
+			if got.Status != 400 && !p.ownPaths {
 				p.t.Errorf("%s as %s: got %v, want 400", target, who, got)
 			}
 		}
@@ -205,8 +215,9 @@ func (p *proxy) dpop() {
 	p.want("first use of a proof", p.send(request{Target: "/items?q=1", Header: headers}), 200, "")
 	got := p.send(request{Header: headers})
 	p.want("second use", got, 401, "Invalid token")
-	if !strings.Contains(strings.Join(got.Header.Values("WWW-Authenticate"), ","), "DPoP") && !p.oneChallenge {
-		p.t.Errorf("got the challenge %q, want one for DPoP", got.Header["Www-Authenticate"])
+	got = p.send(request{Header: h.headers("GET", "https://evil.example/items")})
+	if all := got.Header.Values("WWW-Authenticate"); !strings.Contains(strings.Join(all, ","), "DPoP") && !p.oneChallenge {
+		p.t.Errorf("got the challenges %q, want one for DPoP", all)
 	}
 	bare := headers[:2]
 	bare = []string{bare[0], strings.Replace(bare[1], "DPoP", "Bearer", 1)}
@@ -329,14 +340,14 @@ func (p *proxy) alone() {
 	raw := p.bed.mint(nil)
 	p.want("before", p.send(request{Header: bearer(raw)}), 200, "")
 	p.bed.stopGuard()
-	for name, r := range map[string]request{
-		"good token": {Header: bearer(raw)}, "none": {}, "public": {Target: "/public/x"}, "plain": {Plain: true},
-		"preflight": {Method: "OPTIONS", Header: []string{"Origin", "https://app.example.com", "Access-Control-request-Method", "GET"}},
-	} {
-		got := p.send(r)
-		if got.Reached || got.Status < 400 {
-			p.t.Errorf("%s: got %v while there is nobody to ask", name, got)
-		}
+	p.unanswered("nobody to ask", raw)
+	mute, err := net.Listen("tcp", p.bed.ip+":9181")
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	p.unanswered("no answer", raw)
+	if err := mute.Close(); err != nil {
+		p.t.Fatal(err)
 	}
 	p.bed.startGuard()
 	p.want("after", p.send(request{Header: bearer(p.bed.mint(nil))}), 200, "")
@@ -346,4 +357,22 @@ func (p *proxy) alone() {
 			p.t.Errorf("a token stands in a log of %s or the guard", textproto.TrimString(p.process.name))
 		}
 	}
+}
+
+// unanswered sends requests side by side, none of which may pass.
+func (p *proxy) unanswered(why, raw string) {
+	p.t.Helper()
+	var all sync.WaitGroup
+	for name, r := range map[string]request{
+		"good token": {Header: bearer(raw)}, "none": {}, "public": {Target: "/public/x"}, "plain": {Plain: true},
+		"preflight": {Method: "OPTIONS", Header: []string{"Origin", "https://app.example.com", "Access-Control-Request-Method", "GET"}},
+	} {
+		all.Go(func() {
+			got, err := p.exchange(r)
+			if err != nil || got.Reached || got.Status < 400 {
+				p.t.Errorf("%s, %s: got %v, %v", why, name, got, err)
+			}
+		})
+	}
+	all.Wait()
 }

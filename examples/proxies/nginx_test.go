@@ -27,7 +27,7 @@ func TestNginx(t *testing.T) {
 	t.Parallel()
 	b := newBed(t, "nginx", []string{"api.conf"})
 	b.write("nginx.conf", []byte(aroundNginx))
-	b.try(t, proxy{ownAnswers: true, oneChallenge: true}, find("nginx"), "-p", b.dir, "-c", b.path("nginx.conf"))
+	b.try(t, proxy{own: map[string]int{"two tokens": 400}, ownPaths: true, oneChallenge: true}, find("nginx"), "-p", b.dir, "-c", b.path("nginx.conf"))
 }
 
 // find looks for a program where Debian has it, which is not in everybody's PATH.

@@ -9,9 +9,11 @@ import (
 
 // proxy is somebody else's proxy in front of the upstream, which asks the guard.
 type proxy struct {
-	// ownAnswers is set where the proxy itself refuses some odd requests before it
-	// asks.
-	ownAnswers bool
+	// own are the refusals that the proxy makes itself, before it asks: the case's
+	// name and the status.
+	own map[string]int
+	// ownPaths is set where it also refuses some paths itself.
+	ownPaths bool
 	// oneChallenge is set where of two WWW-Authenticate only the first arrives.
 	oneChallenge bool
 
@@ -21,11 +23,11 @@ type proxy struct {
 	process    *process
 }
 
-// try puts every case to the proxy that program is, once it listens.
-func (b *bed) try(t *testing.T, p proxy, program string, args ...string) {
+// startProxy starts program and waits until it listens.
+func (b *bed) startProxy(t *testing.T, p proxy, program string, args ...string) *proxy {
 	t.Helper()
 	p.tls, p.plain = b.ip+":8443", b.ip+":8080"
-	p.bed, p.process = b, b.start(program, args...)
+	p.t, p.bed, p.process = t, b, b.start(program, args...)
 	p.process.until("listen on "+p.tls, func() bool {
 		c, err := net.DialTimeout("tcp", p.tls, time.Second)
 		if err == nil {
@@ -33,6 +35,13 @@ func (b *bed) try(t *testing.T, p proxy, program string, args ...string) {
 		}
 		return err == nil
 	})
+	return &p
+}
+
+// try puts every case to the proxy that program is.
+func (b *bed) try(t *testing.T, limits proxy, program string, args ...string) {
+	t.Helper()
+	p := b.startProxy(t, limits, program, args...)
 	for _, c := range []struct {
 		name string
 		try  func(*proxy)
@@ -52,7 +61,7 @@ func (b *bed) try(t *testing.T, p proxy, program string, args ...string) {
 		{"without the guard", (*proxy).alone},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			q := p
+			q := *p
 			q.t = t
 			c.try(&q)
 		})
