@@ -2,6 +2,7 @@ package guard_test
 
 import (
 	"crypto/tls"
+	"maps"
 	"net/http"
 	"testing"
 	"time"
@@ -18,8 +19,9 @@ func (b *blank) Write(p []byte) (int, error) { return len(p), nil }
 func (b *blank) WriteHeader(int)             {}
 
 // BenchmarkRules measures what all rules together cost with a remembered RS256
-// token: no network, no upstream, no server. The target is under 5 µs and at
-// most 10 allocations. To see where they go:
+// token: no network, no upstream, no server. The target is under 2 µs of CPU
+// time on an idle machine; TestAllocations holds the allocations. To see where
+// they go:
 //
 //	go test -run '^$' -bench Rules -cpuprofile cpu.out -memprofile mem.out -memprofilerate 1 ./guard
 //	go tool pprof -sample_index alloc_objects -list 'guard\.' mem.out
@@ -36,33 +38,40 @@ func BenchmarkRules(b *testing.B) {
 		{"forged headers", http.Header{"X-Forwarded-For": {"6.6.6.6"}, "X_auth_subject": {"root"}, "X-Real-Ip": {"6.6.6.6"}}},
 	} {
 		b.Run(bench.name, func(b *testing.B) {
-			handler, template := benchGuard(b)
+			handler, template := benchGuard(b, nil)
 			for name, values := range bench.more {
 				template[name] = values
 			}
-			header := make(http.Header, len(template))
-			w := &blank{header: http.Header{}}
-			state := &tls.ConnectionState{ServerName: testHost, Version: tls.VersionTLS13}
-			url := *secureRequest("GET", "/items/42?fields=all").URL
-			r := secureRequest("GET", "/items/42?fields=all")
+			ask := repeated(handler, template)
 			b.ReportAllocs()
 			for b.Loop() {
-				// What a server makes anew for each request, made again here
-				// without an allocation.
-				for name, values := range template {
-					header[name] = values
-				}
-				clear(w.header)
-				*r.URL = url
-				r.Header, r.TLS = header, state
-				handler.ServeHTTP(w, r)
+				ask()
 			}
 		})
 	}
 }
 
-// benchGuard has every rule at work.
-func benchGuard(b *testing.B) (http.Handler, http.Header) {
+// repeated sends one request again and again. What a server makes anew for each
+// is made again without an allocation.
+func repeated(handler http.Handler, template http.Header) (ask func()) {
+	header := make(http.Header, len(template))
+	w := &blank{header: http.Header{}}
+	state := &tls.ConnectionState{ServerName: testHost, Version: tls.VersionTLS13}
+	url := *secureRequest("GET", "/items/42?fields=all").URL
+	r := secureRequest("GET", "/items/42?fields=all")
+	return func() {
+		for name, values := range template {
+			header[name] = values
+		}
+		clear(w.header)
+		*r.URL = url
+		r.Header, r.TLS = header, state
+		handler.ServeHTTP(w, r)
+	}
+}
+
+// benchGuard has every rule at work. Its token has more claims than usual.
+func benchGuard(b testing.TB, more map[string]any) (http.Handler, http.Header) {
 	b.Helper()
 	signer, err := token.NewSigner("RS256", "rsa-1", rsaKey())
 	if err != nil {
@@ -89,10 +98,12 @@ func benchGuard(b *testing.B) (http.Handler, http.Header) {
 	}
 	b.Cleanup(func() { _ = g.Close() })
 	now := time.Now()
-	raw, err := signer.Sign("at+jwt", map[string]any{
+	claims := map[string]any{
 		"iss": testIssuer, "aud": testAudience, "sub": "alice", "jti": randomID(),
 		"iat": now.Unix(), "exp": now.Add(50 * time.Minute).Unix(), "scope": "read write",
-	})
+	}
+	maps.Copy(claims, more)
+	raw, err := signer.Sign("at+jwt", claims)
 	if err != nil {
 		b.Fatal(err)
 	}
