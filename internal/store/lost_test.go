@@ -1,8 +1,11 @@
 package store_test
 
 import (
+	"context"
 	"fmt"
+	"maps"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -141,5 +144,67 @@ func TestOthersLoseNothing(t *testing.T) {
 		if err := s.Close(); err != nil {
 			t.Error(err)
 		}
+	}
+}
+
+// TestValkeyLosesStateWithinAPass empties the server in the middle of a pass
+// that had begun as one which deletes what it does not show.
+func TestValkeyLosesStateWithinAPass(t *testing.T) {
+	t.Parallel()
+	server := startServer(t)
+	s := openPatient(t, "redis://"+server.Address())
+	for _, key := range []string{"revoked/a", "revoked/b"} {
+		if err := consumeOnce(s, key); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var mu sync.Mutex
+	known, told, passes, rounds := map[string]bool{}, map[string]bool{}, 0, 0
+	deleting, flushed := false, false
+	changed := func(r store.Record) {
+		mu.Lock()
+		defer mu.Unlock()
+		switch {
+		case r.Pass:
+			passes++
+			deleting = r.Deleted
+			clear(told)
+			if passes > 1 && r.Deleted && !flushed {
+				flushed = true
+				server.must("FLUSHALL")
+			}
+		case r.Deleted:
+			delete(known, r.Key)
+		default:
+			known[r.Key], told[r.Key] = true, true
+		}
+	}
+	synced := func() {
+		mu.Lock()
+		defer mu.Unlock()
+		rounds++
+		if deleting {
+			maps.DeleteFunc(known, func(key string, _ bool) bool { return !told[key] })
+			deleting = false
+		}
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() { ended <- s.Watch(ctx, "revoked/", changed, synced) }()
+	t.Cleanup(func() { cancel(); <-ended })
+	state := func() (n, pass, round int, done bool) {
+		mu.Lock()
+		defer mu.Unlock()
+		return len(known), passes, rounds, flushed
+	}
+	storetest.Eventually(t, back, func() bool { n, _, round, _ := state(); return n == 2 && round > 0 })
+	for _, kind := range []string{"normal", "pubsub"} { // over a new connection everything is read again
+		server.must("CLIENT KILL TYPE " + kind)
+	}
+	storetest.Eventually(t, 2*back, func() bool { _, _, _, done := state(); return done })
+	_, _, from, _ := state()
+	storetest.Eventually(t, 2*back, func() bool { _, _, round, _ := state(); return round > from+2 })
+	if n, _, _, _ := state(); n != 2 {
+		t.Errorf("known after the server was emptied within a pass: got %d, want 2", n)
 	}
 }

@@ -95,7 +95,7 @@ type Store interface {
 	// that had not heard of them. Zero: it is not known to have lost any. That
 	// there is no record tells nothing about what happened before. A Replace
 	// that succeeded on a state with such a loss returned only after Lost told
-	// of it. What is told is rounded up to whole seconds where something may
+	// of it. What is told is rounded up to whole seconds, since something may
 	// have been confirmed in that same second.
 	Lost() time.Time
 

@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -186,10 +187,20 @@ func (f *follower) follow(ctx context.Context) (done bool, err error) {
 		if len(entries) == 0 || !f.isAt(entries[0]) {
 			return false, nil
 		}
-		if err := f.report(ctx, entries[1:]); err != nil {
+		last := entries[len(entries)-1]
+		gone, err := f.report(ctx, entries[1:])
+		if err != nil {
 			return false, err
 		}
-		f.stand(entries[len(entries)-1])
+		if len(gone) > 0 {
+			if still, err := f.still(ctx, last); !still || err != nil {
+				return false, err
+			}
+		}
+		for _, key := range gone {
+			f.mirror.gone(key)
+		}
+		f.stand(last)
 		if len(entries) < logPage {
 			return true, nil
 		}
@@ -215,14 +226,15 @@ func (v *Valkey) entries(ctx context.Context, from string, count int64) ([]valke
 	return answer.AsXRange()
 }
 
-// report reads the present state of each record that the entries name.
-func (f *follower) report(ctx context.Context, entries []valkey.XRangeEntry) error {
+// report tells the present state of each record that the entries name, and
+// returns the keys of those that are not there.
+func (f *follower) report(ctx context.Context, entries []valkey.XRangeEntry) (gone []string, err error) {
 	seen := make(map[string]struct{})
 	var keys []string
 	for _, e := range entries {
 		key, ok := e.FieldValues["k"]
 		if !ok {
-			return fmt.Errorf("entry %s of %s has no key; was it written by another program?", e.ID, f.v.names.log)
+			return nil, fmt.Errorf("entry %s of %s has no key; was it written by another program?", e.ID, f.v.names.log)
 		}
 		if _, again := seen[key]; again || key == "" || !strings.HasPrefix(key, f.prefix) {
 			continue
@@ -234,23 +246,39 @@ func (f *follower) report(ctx context.Context, entries []valkey.XRangeEntry) err
 		n := min(fetch, len(keys))
 		records, err := f.v.fetch(ctx, keys[:n])
 		if err != nil {
-			return err
+			return nil, err
 		}
 		for _, r := range records {
 			if r.Deleted {
-				f.mirror.gone(r.Key)
+				gone = append(gone, r.Key)
 			} else {
 				f.mirror.tell(r)
 			}
 		}
 		keys = keys[n:]
 	}
-	return nil
+	return gone, nil
 }
+
+// still says whether the log still has an entry. What was missing between the
+// moment at which the entry was read and this one was deleted, and did not
+// vanish with the state that the log belongs to.
+func (f *follower) still(ctx context.Context, e valkey.XRangeEntry) (bool, error) {
+	now, err := f.present(ctx)
+	if err != nil {
+		return false, err
+	}
+	there := *f
+	there.stand(e)
+	return there.continues(ctx, now)
+}
+
+var errLostMeanwhile = errors.New("store lost its state while it was read")
 
 // readAll notes the end of the log and then reads all records, so that changes
 // in between are read twice rather than not at all. What is missing counts as
-// deleted only if the log still tells what the follower has heard.
+// deleted only if the log still tells what the follower has heard, before the
+// pass and after it.
 func (f *follower) readAll(ctx context.Context, now history) error {
 	continues, err := f.continues(ctx, now)
 	if err != nil {
@@ -274,6 +302,11 @@ func (f *follower) readAll(ctx context.Context, now history) error {
 	}, f.known && !continues)
 	if err != nil {
 		return err
+	}
+	if f.known && continues {
+		if still, err := f.still(ctx, end); err != nil || !still {
+			return errors.Join(errLostMeanwhile, err)
+		}
 	}
 	f.heard, f.known, f.whole = now, true, true
 	f.stand(end)

@@ -11,10 +11,9 @@ import (
 // records, as far as this process knows. A count that is another one, or has
 // gone back, belongs to a state that lacks something that was confirmed.
 type watermark struct {
-	mu      sync.Mutex
-	at      [allGroups]mark
-	contact time.Time // of the last answer from a state that lacks nothing
-	lost    time.Time
+	mu   sync.Mutex
+	at   [allGroups]mark
+	lost time.Time
 }
 
 // mark is how far one count has come. Empty: not known.
@@ -54,7 +53,6 @@ func (w *watermark) saw(group int, before mark, id string, wrote bool, now time.
 		w.at[group] = is
 		return
 	}
-	w.contact = now
 	if is.epoch == w.at[group].epoch {
 		w.at[group].n = max(w.at[group].n, is.n)
 	} else if w.at[group].epoch == "" {
@@ -62,16 +60,12 @@ func (w *watermark) saw(group int, before mark, id string, wrote bool, now time.
 	}
 }
 
-// lose notes a loss that was noticed now. Whoever compares it with a time in
-// whole seconds must not take what was confirmed before the loss for something
-// that came after, so it counts as the end of the second if the old state was
-// still there in that one.
+// lose notes a loss that was noticed now. Until a moment ago another instance
+// may have confirmed something, and whoever compares the loss with a time in
+// whole seconds must not take that for something that came after: it counts as
+// the end of the second.
 func (w *watermark) lose(now time.Time) {
-	at := now.Truncate(time.Second)
-	if !w.contact.Before(at) {
-		at = at.Add(time.Second)
-	}
-	if at.After(w.lost) {
+	if at := now.Truncate(time.Second).Add(time.Second); at.After(w.lost) {
 		w.lost = at
 	}
 }
