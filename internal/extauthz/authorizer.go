@@ -16,17 +16,19 @@ import (
 // Authorizer answers other proxies in a guard's name. It is safe for concurrent
 // use. Make one with New.
 type Authorizer struct {
-	guard    *guard.Guard
-	now      func() time.Time
-	watches  atomic.Int64
-	probe    atomic.Pointer[probe] // nil: nobody tries out a proxy
-	draining chan struct{}
-	drain    sync.Once
+	guard *guard.Guard
+	now   func() time.Time
+	// messageWait is how long a message over gRPC may take to come.
+	messageWait time.Duration
+	watches     atomic.Int64
+	probe       atomic.Pointer[probe] // nil: nobody tries out a proxy
+	draining    chan struct{}
+	drain       sync.Once
 }
 
 // New makes an Authorizer.
 func New(g *guard.Guard) *Authorizer {
-	return &Authorizer{guard: g, now: time.Now, draining: make(chan struct{})}
+	return &Authorizer{guard: g, now: time.Now, messageWait: messageWait, draining: make(chan struct{})}
 }
 
 // Drain tells those who watch the health that it ends, and lets go of them.

@@ -1,5 +1,10 @@
 package extauthz
 
+import "time"
+
+// WaitForMessages sets how long a message may take to come, before any call.
+func (a *Authorizer) WaitForMessages(d time.Duration) { a.messageWait = d }
+
 // Fields is what a question needs of a CheckRequest.
 type Fields struct {
 	Method, Path, Host, Scheme string

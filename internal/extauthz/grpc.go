@@ -54,8 +54,6 @@ func (a *Authorizer) GRPC() http.Handler {
 			return
 		}
 		defer cancel()
-		c := http.NewResponseController(w)
-		_ = c.SetReadDeadline(time.Now().Add(messageWait)) // HTTP/2 servers can
 		switch r.URL.Path {
 		case methodCheck:
 			a.check(ctx, w, r)
@@ -82,7 +80,7 @@ func (a *Authorizer) check(ctx context.Context, w http.ResponseWriter, r *http.R
 	q := guard.Question{Asker: peer(r)}
 	var trial *probe
 	var seen *Seen
-	m, err := readMessage(r)
+	m, err := a.readMessage(w, r)
 	var s *status
 	switch {
 	case errors.As(err, &s) && s.code == codeUnimplemented:
@@ -115,8 +113,19 @@ func (a *Authorizer) check(ctx context.Context, w http.ResponseWriter, r *http.R
 	end(w, nil)
 }
 
-// readMessage reads the one message of a request.
-func readMessage(r *http.Request) ([]byte, error) {
+// readMessage reads the one message of a request, which must not be long in coming.
+func (a *Authorizer) readMessage(w http.ResponseWriter, r *http.Request) ([]byte, error) {
+	// A deadline is a message to the server's loop, so it is set only when it is due.
+	late := make(chan struct{})
+	timer := time.AfterFunc(a.messageWait, func() {
+		defer close(late)
+		_ = http.NewResponseController(w).SetReadDeadline(time.Unix(1, 0)) // HTTP/2 servers can
+	})
+	defer func() {
+		if !timer.Stop() {
+			<-late // the writer is not ours once the handler has returned
+		}
+	}()
 	var head [5]byte
 	if _, err := io.ReadFull(r.Body, head[:]); err != nil {
 		return nil, &status{codeInternal, "no whole message came"}

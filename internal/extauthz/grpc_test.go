@@ -244,3 +244,32 @@ func TestMalformedQuestions(t *testing.T) {
 		t.Errorf("got %+v, want UNIMPLEMENTED", got)
 	}
 }
+
+// TestSlowQuestion is refused before it has come whole, if ever it would.
+func TestSlowQuestion(t *testing.T) {
+	t.Parallel()
+	b := newBed(t, nil)
+	b.served.WaitForMessages(50 * time.Millisecond)
+	body, never := io.Pipe()
+	defer never.Close()
+	tr := &http.Transport{Protocols: new(http.Protocols)}
+	tr.Protocols.SetUnencryptedHTTP2(true)
+	defer tr.CloseIdleConnections()
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	r, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://"+b.envoy.Target()+"/envoy.service.auth.v3.Authorization/Check", body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Header.Set("Content-Type", "application/grpc")
+	res, err := tr.RoundTrip(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer res.Body.Close()
+	got, err := io.ReadAll(res.Body)
+	var denied authv3.CheckResponse
+	if err != nil || len(got) < 5 || proto.Unmarshal(got[5:], &denied) != nil || b.read(&denied).status != 400 {
+		t.Errorf("got %q, %v, want a refusal", got, err)
+	}
+}

@@ -24,7 +24,7 @@ const (
 
 // healthCheck says whether the guard can decide every question.
 func (a *Authorizer) healthCheck(w http.ResponseWriter, r *http.Request) {
-	service, err := healthRequest(r)
+	service, err := a.healthRequest(w, r)
 	if err == nil && !known(service) {
 		err = &status{codeNotFound, "unknown service"}
 	}
@@ -37,7 +37,7 @@ func (a *Authorizer) healthCheck(w http.ResponseWriter, r *http.Request) {
 // healthWatch says it again whenever it changes, until the caller goes away or
 // Drain.
 func (a *Authorizer) healthWatch(ctx context.Context, w http.ResponseWriter, r *http.Request) {
-	service, err := healthRequest(r)
+	service, err := a.healthRequest(w, r)
 	if err != nil {
 		end(w, err)
 		return
@@ -96,8 +96,8 @@ func (a *Authorizer) health() int {
 }
 
 // healthRequest reads the name of the service that is asked about.
-func healthRequest(r *http.Request) (service string, err error) {
-	m, err := readMessage(r)
+func (a *Authorizer) healthRequest(w http.ResponseWriter, r *http.Request) (service string, err error) {
+	m, err := a.readMessage(w, r)
 	if err != nil {
 		return "", err
 	}
