@@ -4,20 +4,28 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"crypto/tls"
 	"io"
 	"net"
 	"net/http"
 	"net/url"
+	"strings"
 	"testing"
+
+	"github.com/wiretight/wiretight/internal/origin"
 )
 
 // likeNginx is the answer of the benchmark's upstream.
 var likeNginx = []byte("HTTP/1.1 200 OK\r\nServer: nginx/1.22.1\r\nDate: Sat, 21 Nov 2026 12:00:00 GMT\r\n" +
 	"Content-Type: application/json\r\nContent-Length: 200\r\nConnection: keep-alive\r\n\r\n" + string(bytes.Repeat([]byte("x"), 200)))
 
-// quickServer answers requests with bodies of n bytes.
-func quickServer(b *testing.B, n int) string {
+// quickServer answers requests with bodies of n bytes, with TLS if secure is set.
+func quickServer(b *testing.B, n int, secure *tls.Config) string {
 	return raw(b, func(_ int64, conn net.Conn, r *bufio.Reader) {
+		if secure != nil {
+			conn = tls.Server(conn, secure)
+			r = bufio.NewReader(conn)
+		}
 		for {
 			for {
 				line, err := r.ReadSlice('\n')
@@ -39,11 +47,17 @@ func quickServer(b *testing.B, n int) string {
 }
 
 func BenchmarkExchange(b *testing.B) {
-	for _, method := range []string{"GET", "POST"} {
+	for _, work := range []string{"http/GET", "http/POST", "https/GET", "https/POST"} {
+		scheme, method, _ := strings.Cut(work, "/")
 		body := map[string][]byte{"POST": bytes.Repeat([]byte("x"), 500)}[method]
-		addr := quickServer(b, len(body))
-		direct := client(b, addr, nil)
-		transport := &http.Transport{DisableCompression: true, MaxIdleConnsPerHost: 64}
+		var secure, trust *tls.Config
+		if scheme == "https" {
+			secure = serverTLS(b, tls.VersionTLS13)
+			trust = &tls.Config{InsecureSkipVerify: true, MinVersion: tls.VersionTLS13}
+		}
+		addr := quickServer(b, len(body), secure)
+		direct := client(b, addr, func(c *origin.Config) { c.TLS = trust })
+		transport := &http.Transport{DisableCompression: true, MaxIdleConnsPerHost: 64, TLSClientConfig: trust}
 		b.Cleanup(transport.CloseIdleConnections)
 		for _, way := range []struct {
 			name string
@@ -52,9 +66,9 @@ func BenchmarkExchange(b *testing.B) {
 			{"direct", func(r *http.Request) (*http.Response, error) { return direct.Do(context.Background(), r, nil, nil) }},
 			{"transport", transport.RoundTrip},
 		} {
-			b.Run(method+"/"+way.name, func(b *testing.B) {
+			b.Run(work+"/"+way.name, func(b *testing.B) {
 				b.ReportAllocs()
-				u := &url.URL{Scheme: "http", Host: addr, Path: "/api/items"}
+				u := &url.URL{Scheme: scheme, Host: addr, Path: "/api/items"}
 				h := http.Header{"Authorization": {"Bearer x"}, "Accept": {"application/json"}, "User-Agent": {"bench"}}
 				buf := make([]byte, 4<<10)
 				for b.Loop() {
