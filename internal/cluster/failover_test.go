@@ -33,8 +33,9 @@ func TestFailover(t *testing.T) {
 	for _, kind := range []string{"refresh", "once", "login", "logout"} {
 		t.Logf("%s: 200 %d, 204 %d, 503 %d", kind, c.Judge.Answers(kind, 200), c.Judge.Answers(kind, 204), c.Judge.Answers(kind, 503))
 	}
-	if c.Judge.Answers("refresh", 503) == 0 || c.Judge.Answers("refresh", 200) == 0 {
-		t.Error("got no refresh answered 200 or none answered 503, want both: else this test tells little")
+	// On a busy machine all visitors may be logging in when the primary dies.
+	if c.Judge.Answers("once", 503) == 0 || c.Judge.Answers("refresh", 200) == 0 {
+		t.Error("got no use of a token answered 503 or no refresh answered 200, want both: else this test tells little")
 	}
 	kept(t, c)
 }
