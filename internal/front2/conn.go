@@ -42,6 +42,7 @@ type conn struct {
 	odd     int       // frames to no end since oddFrom
 	oddFrom time.Time
 	earned  atomic.Int64 // how many of these are excused by what was sent
+	moved   atomic.Bool  // the client has taken something since the last look
 
 	mu      sync.Mutex
 	streams map[uint32]*stream // that are open
@@ -212,7 +213,7 @@ func (c *conn) silence(now time.Time) error {
 		if wait = c.idle.Add(idle).Sub(now); wait <= 0 {
 			return errIdle
 		}
-	case c.heard:
+	case c.moved.Swap(false) && c.out.busy || c.heard: // a PING would wait behind what is on its way
 		c.heard, c.pinged = false, false
 	case c.pinged:
 		return errGone

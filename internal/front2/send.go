@@ -17,7 +17,7 @@ type output struct {
 	busy    bool      // somebody writes
 	final   bool      // nothing may follow
 	idle    sync.Cond // busy has become false
-	until   time.Time // the deadline in force
+	until   time.Time // the deadline in force, of who has set busy
 	waiting int       // streams that wait for room or for a window
 
 	encoder *hpack.Encoder
@@ -68,20 +68,9 @@ func (c *conn) flush() {
 	for len(c.out.bytes) > 0 && (c.dead == nil || c.out.final) {
 		b := c.out.bytes
 		c.out.bytes, c.out.spare = c.out.spare, nil
-		now := time.Now()
-		late := c.out.until.Sub(now) < writeTimeout && !c.out.final
-		if late {
-			c.out.until = now.Add(writeTimeout + writeTimeout/8)
-		}
-		until := c.out.until
+		final := c.out.final
 		c.mu.Unlock()
-		var err error
-		if late {
-			err = c.tls.SetWriteDeadline(until)
-		}
-		if err == nil {
-			_, err = c.tls.Write(b)
-		}
+		err := c.write(b, final)
 		c.mu.Lock()
 		c.out.recycle(b)
 		if err != nil {
@@ -91,6 +80,27 @@ func (c *conn) flush() {
 	}
 	c.out.busy = false
 	c.out.idle.Broadcast()
+}
+
+// write sends b in parts, each of which the client may take its time for. final
+// says that there is a deadline for all of it. Only who has set busy may call it.
+func (c *conn) write(b []byte, final bool) error {
+	for len(b) > 0 {
+		now := time.Now()
+		if c.out.until.Sub(now) < writeTimeout && !final {
+			c.out.until = now.Add(writeTimeout + writeTimeout/8)
+			if err := c.tls.SetWriteDeadline(c.out.until); err != nil {
+				return err
+			}
+		}
+		n, err := c.tls.Write(b[:min(len(b), maxFrame)])
+		if err != nil {
+			return err
+		}
+		b = b[n:]
+		c.moved.Store(true)
+	}
+	return nil
 }
 
 // kick has what waits written without waiting for it.

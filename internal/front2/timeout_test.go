@@ -119,6 +119,64 @@ func TestStreamsKeepConnections(t *testing.T) {
 	}
 }
 
+// TestSlowReaders is a client that takes a kilobyte a second, and one that takes
+// nothing.
+func TestSlowReaders(t *testing.T) {
+	t.Parallel()
+	const size = 200_000
+	for name, reads := range map[string]bool{"slow": true, "never": false} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				wrote := make(chan error, 1)
+				near, ended, _ := piped(t, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+					_, err := w.Write(make([]byte, size))
+					wrote <- err
+				}))
+				first, done := make([]byte, 1000), make(chan int)
+				release := make(chan struct{})
+				go func() {
+					total := 0
+					for {
+						n, err := near.Read(first)
+						if total += n; err != nil {
+							done <- total
+							return
+						}
+						select {
+						case <-release: // the request is out
+							if !reads {
+								done <- total
+								return
+							}
+							time.Sleep(time.Second)
+						default:
+						}
+					}
+				}()
+				p := greet(t, near)
+				_ = p.WriteSettings(http2.Setting{ID: http2.SettingInitialWindowSize, Val: 1 << 20})
+				_ = p.WriteWindowUpdate(0, 1<<20)
+				_ = p.WriteHeaders(http2.HeadersFrameParam{StreamID: 1, BlockFragment: p.block(usual("GET", "/")...), EndStream: true, EndHeaders: true})
+				close(release)
+				err := <-wrote
+				if reads != (err == nil) {
+					t.Errorf("got %v, want all sent: %v", err, reads)
+				}
+				if !reads {
+					if total, took := <-done, <-ended; total > size/2 || took > time.Minute {
+						t.Errorf("took %v and %d bytes to give up", took, total)
+					}
+				}
+				near.Close()
+				if reads {
+					<-ended
+					<-done
+				}
+			})
+		})
+	}
+}
+
 func TestShutdown(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
