@@ -188,10 +188,13 @@ func (a *answer) sever() {
 	if a.ended || a.x.flight.hijacked.Load() {
 		return
 	}
+	// Whoever waits for an upload answers when the wait ends: that is not what
+	// is to be cut.
+	begun := a.x.flight.begun.Load()
 	// Both fail only below a server that knows no deadlines.
 	c := http.NewResponseController(a.w)
 	_ = c.SetReadDeadline(longAgo)
-	if a.x.flight.begun.Load() {
+	if begun {
 		_ = c.SetWriteDeadline(longAgo)
 	}
 }

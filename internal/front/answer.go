@@ -31,7 +31,8 @@ type answer struct {
 	length  int64 // announced; -1: not
 	written int64
 	trailer []string // announced
-	err     error    // of the connection
+	err     error    // why nothing more can be written
+	failed  bool     // because the connection has failed
 	touched atomic.Bool
 }
 
@@ -49,7 +50,7 @@ func (a *answer) begin(r *http.Request) {
 	a.isHead = r.Method == http.MethodHead
 	a.status, a.framed, a.chunked, a.bare, a.sniff = 0, false, false, false, false
 	a.close, a.length, a.written = r.Close, -1, 0
-	a.trailer, a.err = nil, nil
+	a.trailer, a.err, a.failed = nil, nil, false
 }
 
 // Header implements http.ResponseWriter.
@@ -214,6 +215,7 @@ var errOver = errors.New("the request is over")
 
 // drop forgets what was not sent, and ends the answer.
 func (a *answer) drop() {
+	a.failed = a.failed || a.err != nil && !errors.Is(a.err, errOver)
 	if a.err == nil {
 		a.err = errOver
 	}

@@ -26,6 +26,7 @@ type conn struct {
 	head       head
 	turn       *turn // of the request under way, or of the last one
 	body       *body // of the request under way; nil: none
+	broken     bool  // nothing more can be written
 	away       bool  // closed, or no longer ours
 	served     bool  // a request has come
 	calling    bool  // the handler runs
@@ -122,7 +123,12 @@ func (c *conn) close() {
 	c.phase = closed
 	c.watch.stop()
 	c.mu.Unlock()
-	_ = c.tls.Close() // the client may be gone
+	if c.broken {
+		// A farewell behind half a record would only look like an attack.
+		_ = c.raw.Close()
+	} else {
+		_ = c.tls.Close() // the client may be gone
+	}
 	c.server.State(c.raw, http.StateClosed)
 	if c.turn != nil && !c.calling {
 		c.turn.retire()
@@ -193,6 +199,7 @@ func (c *conn) respond() bool {
 	if !whole {
 		t.answer.drop()
 	}
+	c.broken = t.answer.failed
 	keep = !c.stopWatching() && keep
 	left, known := int64(0), true
 	if c.body != nil {
@@ -200,7 +207,7 @@ func (c *conn) respond() bool {
 		c.body = nil
 	}
 	c.release(t)
-	if whole && (!known || left > 0 && (!keep || !c.discard(left))) {
+	if whole && !c.broken && (!known || left > 0 && (!keep || !c.discard(left))) {
 		c.linger()
 		return false
 	}

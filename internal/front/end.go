@@ -21,8 +21,9 @@ func (c *conn) refuse(no *refused) {
 		t.answer.finish()
 	}
 	t.answer.drop()
+	c.broken = t.answer.failed
 	c.release(t)
-	if whole {
+	if whole && !c.broken {
 		c.linger()
 	}
 }

@@ -413,6 +413,35 @@ func TestDeadlines(t *testing.T) {
 	}
 }
 
+// TestFailedWrites looks what a client gets when an answer cannot be written:
+// the end, and nothing that cannot be deciphered.
+func TestFailedWrites(t *testing.T) {
+	t.Parallel()
+	s := serve(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if err := http.NewResponseController(w).SetWriteDeadline(time.Unix(1, 0)); err != nil {
+			t.Error(err)
+		}
+		switch r.URL.Path {
+		case "/flush":
+			if err := http.NewResponseController(w).Flush(); err == nil {
+				t.Error("a flush behind the deadline got no error")
+			}
+		case "/abort":
+			_, _ = w.Write(make([]byte, 100<<10))
+			panic(http.ErrAbortHandler)
+		}
+	}), nil)
+	for _, path := range []string{"/end", "/flush", "/abort"} {
+		for _, body := range []string{"Content-Length: 0\r\n\r\n", "Content-Length: 10\r\n\r\nhel"} {
+			c := s.dial(t, "")
+			_, _ = io.WriteString(c, "POST "+path+" HTTP/1.1\r\nHost: a.test\r\n"+body)
+			if b, err := io.ReadAll(c); len(b) > 0 || err != nil && strings.Contains(err.Error(), "local error") {
+				t.Errorf("%s: got %q, %v; want the end", path, b, err)
+			}
+		}
+	}
+}
+
 // TestTwoTenants has requests reuse what others have left, and looks that
 // nothing of one is seen in another.
 func TestTwoTenants(t *testing.T) {
