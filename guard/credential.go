@@ -172,9 +172,11 @@ func (x *exchange) queryTokens() (c credential, reason string) {
 // access_token and the configured names with any value, the other usual names
 // with something of JWT shape.
 func queryToken(query string, configured []string) string {
-	for pair := range strings.SplitSeq(query, "&") {
+	for rest, more := query, true; more; {
+		var pair string
+		pair, rest, more = strings.Cut(rest, "&")
 		name, value, _ := strings.Cut(pair, "=")
-		if strings.ContainsAny(name, "%+") {
+		if strings.IndexByte(name, '%') >= 0 || strings.IndexByte(name, '+') >= 0 {
 			if n, err := url.QueryUnescape(name); err == nil {
 				name = n
 			}

@@ -248,6 +248,7 @@ type exchange struct {
 	parsed       *token.Token // set when the token was not remembered
 	facts        facts
 	thumbprint   thumbprint // of what the token is bound to
+	context      carrier
 	verified     bool
 	scopes       []string
 	proof        *token.Proof // set where a DPoP proof was shown
@@ -348,7 +349,8 @@ func (x *exchange) serve(next http.Handler) {
 	if r.Body != nil && r.ContentLength != 0 {
 		r.Body = x.upload()
 	}
-	ctx, cancel := context.WithCancel(context.WithValue(r.Context(), exchangeKey{}, x))
+	x.context = carrier{r.Context(), x}
+	ctx, cancel := context.WithCancel(&x.context)
 	defer cancel()
 	x.guard.inflight.enter(x, cancel)
 	defer func() {
@@ -360,6 +362,21 @@ func (x *exchange) serve(next http.Handler) {
 }
 
 type exchangeKey struct{}
+
+// carrier is the server's context with the exchange as a value, as
+// context.WithValue makes it, but as a part of the exchange.
+type carrier struct {
+	context.Context
+	x *exchange
+}
+
+// Value implements context.Context.
+func (c *carrier) Value(key any) any {
+	if _, ok := key.(exchangeKey); ok {
+		return c.x
+	}
+	return c.Context.Value(key)
+}
 
 // finish completes the answer and writes the record of the request.
 func (x *exchange) finish() {
