@@ -232,7 +232,8 @@ func (st *stream) frameBody() bool {
 		return st.left <= 0
 	}
 	r.ContentLength = st.left
-	r.Body = &st.body
+	st.body = &body{conn: st.conn, stream: st}
+	r.Body = st.body
 	return true
 }
 
@@ -257,7 +258,7 @@ func (st *stream) begin(c *conn, id uint32, end bool) {
 	st.data, st.read = st.data[:0], 0
 	st.gotEnd, st.sentEnd, st.unread, st.expects = end, false, end, false
 	st.readBy, st.writeBy, st.failure = time.Time{}, time.Time{}, nil
-	st.body.closed = false
+	st.body, st.reading = nil, 0
 	st.life.begin(c.base)
 	st.answer.begin()
 }

@@ -2,6 +2,7 @@ package front2_test
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"io"
 	"maps"
@@ -248,4 +249,40 @@ func TestReuseMixesNothing(t *testing.T) {
 		})
 	}
 	all.Wait()
+}
+
+// TestLateReaders reads a body when its handler has returned, as a transport
+// does that got an early answer. It must end, and see nothing of another request.
+func TestLateReaders(t *testing.T) {
+	t.Parallel()
+	late := make(chan error, 100)
+	p, _ := frames(t, reusing(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path != "/late" {
+			_, _ = io.Copy(w, r.Body)
+			return
+		}
+		reads := make(chan struct{})
+		body := r.Body
+		go func() {
+			close(reads)
+			_, err := body.Read(make([]byte, 10))
+			_, again := body.Read(make([]byte, 10))
+			_ = body.Close()
+			late <- errors.Join(err, again)
+		}()
+		<-reads
+	}), nil)
+	for i := range 50 {
+		id := uint32(4*i + 1)
+		p.ask(id, false, usual("POST", "/late")...)
+		p.ask(id+2, false, usual("POST", "/echo")...)
+		p.must(p.WriteData(id+2, true, []byte("secret")))
+		if got := p.until(id + 2); got.body != "secret" {
+			t.Fatalf("got %+v, want the own body", got)
+		}
+		if err := <-late; !errors.Is(err, http.ErrBodyReadAfterClose) {
+			t.Fatalf("got %v, want the end of reading", err)
+		}
+	}
+	p.alive()
 }

@@ -21,7 +21,7 @@ type stream struct {
 	header  http.Header
 	values  []string // backs the values in header
 	answer  answer
-	body    body
+	body    *body // nil: there is none
 
 	conn *conn
 	id   uint32
@@ -37,6 +37,7 @@ type stream struct {
 	gotEnd  bool  // the client has sent all
 	sentEnd bool  // we have
 	unread  bool  // nobody reads data any more
+	reading int   // who waits for data
 	expects bool  // the client waits for 100
 	readBy  time.Time
 	writeBy time.Time
@@ -50,7 +51,6 @@ func newStream() *stream {
 	st.blank = *new(http.Request).WithContext(&st.life)
 	st.request = new(http.Request)
 	st.answer = answer{stream: st, header: make(http.Header, 16)}
-	st.body.stream = st
 	return st
 }
 
@@ -140,6 +140,7 @@ func (st *stream) serve() {
 		c.out.bytes = appendReset(c.out.bytes, st.id, noError)
 		c.close(st, true)
 	}
+	kept := st.takeBody()
 	c.flush()
 	if c.running--; c.running == 0 {
 		c.idle = time.Now()
@@ -147,7 +148,25 @@ func (st *stream) serve() {
 		c.finishIfIdle()
 	}
 	c.mu.Unlock()
-	st.release()
+	if !kept {
+		st.release()
+	}
+}
+
+// takeBody ends the reading of the body and the writing of the answer, which
+// other goroutines than the handler's may still be at. It reports whether one
+// is, and will look at st once more. The caller holds conn.mu.
+func (st *stream) takeBody() (kept bool) {
+	if st.failure == nil {
+		st.failure = errReturned
+	}
+	if st.body == nil {
+		return false
+	}
+	st.body.closed = true
+	st.body = nil
+	st.cond.Broadcast()
+	return st.reading > 0
 }
 
 // call reports whether the handler has returned.
@@ -172,59 +191,73 @@ func (st *stream) call() (whole bool) {
 	return true
 }
 
-// body is what the client sends behind the header.
+// body is what the client sends behind the header. There is one for each request
+// that has any, for it may be read when the handler has returned, which is an
+// error then.
 type body struct {
-	stream *stream
+	conn *conn
+
+	// What follows is guarded by conn.mu.
+	stream *stream // which is another's once closed is set
 	closed bool
 }
 
 // Read implements io.Reader.
 func (b *body) Read(p []byte) (int, error) {
-	st := b.stream
-	c := st.conn
+	c := b.conn
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	for {
+	for !b.closed {
+		st := b.stream
 		switch {
-		case b.closed:
-			return 0, http.ErrBodyReadAfterClose
 		case st.read < len(st.data):
-			n := copy(p, st.data[st.read:])
-			if st.read += n; st.read == len(st.data) {
-				st.data, st.read = st.data[:0], 0
-			}
-			c.giveBack(n)
-			st.giveBack(n)
-			return n, nil
+			return st.takeData(p), nil
 		case st.gotEnd:
 			return 0, io.EOF
 		case st.failure != nil:
 			return 0, st.failure
 		case len(p) == 0:
 			return 0, nil
-		}
-		if st.expects {
+		case st.expects:
 			st.expects = false
 			c.appendHeader(st.id, "100", nil, false)
-			c.flush()
-			continue
+			c.kick()
 		}
-		if !st.wait(st.readBy) {
+		st.reading++
+		inTime := st.wait(st.readBy)
+		st.reading--
+		if !inTime && !b.closed {
 			return 0, os.ErrDeadlineExceeded
 		}
 	}
+	return 0, http.ErrBodyReadAfterClose
+}
+
+// takeData copies what has come into p. The caller holds conn.mu.
+func (st *stream) takeData(p []byte) int {
+	n := copy(p, st.data[st.read:])
+	if st.read += n; st.read == len(st.data) {
+		st.data, st.read = st.data[:0], 0
+	}
+	st.conn.giveBack(n)
+	st.giveBack(n)
+	return n
 }
 
 // Close implements io.Closer.
 func (b *body) Close() error {
-	st := b.stream
-	c := st.conn
+	c := b.conn
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if b.closed {
+		return nil
+	}
 	b.closed = true
+	st := b.stream
 	st.expects = false
 	c.giveBack(len(st.data) - st.read)
 	st.data, st.read, st.unread = st.data[:0], 0, true
+	st.cond.Broadcast()
 	return nil
 }
 
@@ -249,4 +282,7 @@ func (st *stream) giveBack(n int) {
 	}
 }
 
-var errReset = errors.New("client has cancelled the request")
+var (
+	errReset    = errors.New("client has cancelled the request")
+	errReturned = errors.New("handler has returned")
+)
