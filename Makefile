@@ -17,6 +17,7 @@ test:
 	./testdata/install-peers
 	$(GO) test -race -shuffle=on -timeout 20m $(TESTFLAGS) $$($(GO) list ./... | grep -vxF "$$($(GO) list $(UNRACED))")
 	$(GO) test -shuffle=on -timeout 20m $(TESTFLAGS) $(UNRACED)
+	$(GO) -C examples/kubernetes/test test -shuffle=on -timeout 20m ./...
 
 lint:
 	test -z "$$(gofmt -l $$(git ls-files '*.go'))"
