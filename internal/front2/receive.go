@@ -163,7 +163,7 @@ func (c *conn) refuse(st *stream, why code) error {
 // open begins a request. The caller holds mu.
 func (c *conn) open(h *header, end bool) error {
 	if c.leaving {
-		return nil // GOAWAY has said so
+		return c.strange() // GOAWAY has said so
 	}
 	c.last = h.id
 	st := streams.Get().(*stream)
@@ -309,6 +309,10 @@ func (c *conn) takeData(id uint32, p []byte) error {
 		}
 		return nil
 	}
+	if st.read > len(st.data)/2 { // who never reads all must not keep what was read
+		st.data = st.data[:copy(st.data, st.data[st.read:])]
+		st.read = 0
+	}
 	st.data = append(st.data, p...)
 	st.cond.Broadcast()
 	return nil
@@ -387,10 +391,13 @@ func (c *conn) onWindow(f frame, p []byte) error {
 	case f.stream == 0 && n == 0:
 		return fail(protocolError, "WINDOW_UPDATE of nothing")
 	case f.stream == 0:
+		shut := c.window <= 0
 		if c.window += n; c.window > maxWindow {
 			return fail(flowError, "WINDOW_UPDATE makes the window too large")
 		}
-		c.wake()
+		if shut { // else it is not what anybody waits for
+			c.wake()
+		}
 	case f.stream > c.last && !c.leaving:
 		return fail(protocolError, "WINDOW_UPDATE on a stream that is not open")
 	case st == nil:
