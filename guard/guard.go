@@ -288,6 +288,7 @@ func (g *Guard) handler(next http.Handler) http.Handler {
 		case x.preflighted:
 			x.w.WriteHeader(http.StatusNoContent)
 		case x.local != nil:
+			x.hurryBody()
 			x.local.ServeHTTP(x.w, x.r.WithContext(context.WithValue(r.Context(), exchangeKey{}, x)))
 		case next != nil:
 			x.serve(next)

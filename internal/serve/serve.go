@@ -194,7 +194,7 @@ func (s *Server) prepare(l Listener, records *log.Logger) *running {
 	protocols.SetHTTP2(l.TLS != nil)
 	protocols.SetUnencryptedHTTP2(l.HTTP2 && l.TLS == nil)
 	r.server = &http.Server{
-		Handler:           r.handlers.count(l.Handler),
+		Handler:           r.handlers.count(leaveBodies(l.Handler)),
 		ReadHeaderTimeout: s.config.ReadHeaderTimeout,
 		IdleTimeout:       s.config.IdleTimeout,
 		MaxHeaderBytes:    s.config.MaxHeaderBytes,
@@ -213,7 +213,7 @@ func (s *Server) prepare(l Listener, records *log.Logger) *running {
 		},
 	}
 	r.h2 = front2.New(front2.Config{
-		Handler:       r.server.Handler,
+		Handler:       r.handlers.count(l.Handler),
 		Refuse:        l.Refuse,
 		Base:          s.requests,
 		HeaderTimeout: s.config.ReadHeaderTimeout,
@@ -229,7 +229,7 @@ func (s *Server) prepare(l Listener, records *log.Logger) *running {
 	if l.TLS != nil {
 		r.front = front.New(front.Config{
 			TLS:           l.TLS,
-			Handler:       r.server.Handler,
+			Handler:       r.handlers.count(l.Handler),
 			Refuse:        l.Refuse,
 			Rest:          func(c net.Conn) { r.feed.Give(c) },
 			Base:          s.requests,
