@@ -3,6 +3,7 @@ module github.com/wiretight/wiretight
 go 1.26.8
 
 require (
+	filippo.io/bigmod v0.1.0
 	github.com/c2sp/wycheproof v0.0.0-20260902155932-3fa63dd0344a
 	github.com/caddyserver/certmagic v0.25.6
 	github.com/chromedp/chromedp v0.23.0

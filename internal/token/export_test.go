@@ -1,5 +1,10 @@
 package token
 
+import (
+	"crypto"
+	"crypto/rsa"
+)
+
 // VerifySignature judges form, header, key and signature alone, for vectors
 // whose payloads are no claims.
 func VerifySignature(raw string, keys *KeySet, algs []string) error {
@@ -30,4 +35,10 @@ func NameSecret(keys *KeySet, kid string) *KeySet {
 	k := *keys.keys[0]
 	k.id = kid
 	return &KeySet{keys: []*key{&k}}
+}
+
+// VerifyRSA judges a PKCS #1 v1.5 signature of a digest.
+func VerifyRSA(pub *rsa.PublicKey, hash crypto.Hash, digest, signature []byte) bool {
+	k, err := newRSAKey(pub)
+	return err == nil && k.verify(hash, digest, signature)
 }

@@ -19,6 +19,7 @@ type key struct {
 	only *algorithm
 	// public is nil for a secret.
 	public crypto.PublicKey
+	rsa    *rsaKey // of an RSA key
 	secret *secret
 }
 
@@ -59,6 +60,11 @@ func parseKey(data []byte) (k *key, private bool, err error) {
 	}
 	if k.public, err = publicKey(fields); err != nil {
 		return nil, false, err
+	}
+	if pub, ok := k.public.(*rsa.PublicKey); ok {
+		if k.rsa, err = newRSAKey(pub); err != nil {
+			return nil, false, fmt.Errorf("its modulus cannot be used: %w", err)
+		}
 	}
 	if k.only != nil && !k.only.fits(k.public) {
 		return nil, false, fmt.Errorf("its alg %s does not fit the key", k.only.name)
@@ -115,7 +121,7 @@ func checkUse(fields map[string]string, members []member) error {
 func publicKey(f map[string]string) (crypto.PublicKey, error) {
 	switch f["kty"] {
 	case "RSA":
-		return rsaKey(f)
+		return rsaPublic(f)
 	case "EC":
 		return ecKey(f)
 	case "OKP":
@@ -128,7 +134,7 @@ func publicKey(f map[string]string) (crypto.PublicKey, error) {
 	return nil, fmt.Errorf("its kty %s is not supported", quoted(f["kty"]))
 }
 
-func rsaKey(f map[string]string) (crypto.PublicKey, error) {
+func rsaPublic(f map[string]string) (crypto.PublicKey, error) {
 	n, err := base64.RawURLEncoding.DecodeString(f["n"])
 	if err != nil {
 		return nil, errors.New("its modulus is not base64url")

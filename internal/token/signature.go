@@ -30,7 +30,7 @@ func (k *key) verify(alg *algorithm, text string, signature []byte) bool {
 		if alg.pss {
 			return rsa.VerifyPSS(pub, alg.hash, alg.digest(text), signature, pssOptions(alg)) == nil
 		}
-		return rsa.VerifyPKCS1v15(pub, alg.hash, alg.digest(text), signature) == nil
+		return k.rsa.verify(alg.hash, alg.digest(text), signature)
 	case *ecdsa.PublicKey:
 		// Two numbers of fixed length, never ASN.1 (RFC 7518 §3.4).
 		size := alg.coordinate()
