@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"net/textproto"
 	"net/url"
+	"os/exec"
 	"slices"
 	"strings"
 	"sync"
@@ -333,6 +334,22 @@ func (p *proxy) clear() {
 	p.want("with a token", p.send(request{Plain: true, Header: append(bearer(raw), "X-Forwarded-Proto", "https")}), 403, "HTTPS required")
 	p.want("after", p.send(request{Header: bearer(raw)}), 401, "Invalid token")
 	p.want("public path", p.send(request{Plain: true, Method: "POST", Target: "/public/x", Body: "x"}), 403, "HTTPS required")
+}
+
+// checked: the guard's own trial of the proxy finds nothing to say.
+func (p *proxy) checked() {
+	p.bed.write("token.txt", []byte(p.bed.mint(nil)))
+	_, port, err := net.SplitHostPort(p.tls)
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	cmd := exec.Command(program, "authorizer", "check", "--through", "https://"+host+":"+port+"/items",
+		"--resolve", host+":"+port+":"+p.bed.ip, "--ca", "fullchain.pem", "--token-file", "token.txt")
+	cmd.Dir = p.bed.dir
+	out, err := cmd.CombinedOutput()
+	if err != nil || strings.Count(string(out), "\nunknown") != 1 { // what happens while the guard is away
+		p.t.Errorf("authorizer check: %v\n%s", err, out)
+	}
 }
 
 // alone: nothing passes while the guard is away, and all is well after.

@@ -58,6 +58,7 @@ func (b *bed) try(t *testing.T, limits proxy, program string, args ...string) {
 		{"rate", (*proxy).rate},
 		{"WebSocket", (*proxy).webSocket},
 		{"plain HTTP", (*proxy).clear},
+		{"authorizer check", (*proxy).checked},
 		{"without the guard", (*proxy).alone},
 	} {
 		t.Run(c.name, func(t *testing.T) {
