@@ -88,7 +88,6 @@ func (c *conn) serve() {
 	c.remote = c.raw.RemoteAddr().String()
 	c.base = context.WithValue(c.server.Base, http.LocalAddrContextKey, c.raw.LocalAddr())
 	first := buffers.Get().(*[readBuffer]byte)
-	defer buffers.Put(first)
 	c.buf = first[:]
 	for c.exchange() {
 		c.served = true
@@ -97,6 +96,9 @@ func (c *conn) serve() {
 			c.start, c.buf = 0, first[:]
 		}
 	}
+	// Where a handler has ended its goroutine, somebody may still read into it:
+	// then it is nobody else's.
+	buffers.Put(first)
 }
 
 // stretch makes the goroutine's stack as large as a handshake needs, at once,

@@ -28,8 +28,8 @@ func (a *answer) snapshot(status int) {
 		case "Keep-Alive", "Proxy-Connection", "Transfer-Encoding", "Upgrade", "Te":
 			continue
 		case "Content-Length":
-			if informing || !a.setLength(values) {
-				continue
+			if informing || status == http.StatusNoContent || !a.setLength(values) {
+				continue // RFC 9110 §8.6
 			}
 		case "Content-Type", "Content-Encoding":
 			a.typed = true
