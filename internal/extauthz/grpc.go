@@ -80,9 +80,17 @@ func (a *Authorizer) check(ctx context.Context, w http.ResponseWriter, r *http.R
 	q := guard.Question{Asker: peer(r)}
 	var trial *probe
 	var seen *Seen
-	m, err := a.readMessage(w, r)
+	var m []byte
+	var err error
+	// Of who may not ask, nothing is worth the memory, unless a trial wants to
+	// know what it was.
+	heard := a.guard.MayAsk(q.Asker) || a.probe.Load() != nil
+	if heard {
+		m, err = a.readMessage(w, r)
+	}
 	var s *status
 	switch {
+	case !heard:
 	case errors.As(err, &s) && s.code == codeUnimplemented:
 		end(w, err)
 		return
