@@ -27,11 +27,12 @@ type secure interface {
 type conn struct {
 	server *Server
 	tls    secure
-	state  tls.ConnectionState
+	state  *tls.ConnectionState // nil: without TLS
 	remote string
 	base   context.Context
 
 	// What follows is the reading goroutine's.
+	greeted bool // the client's preface has been read
 	buf     []byte
 	r, w    int // buf[r:w] was read and not used yet
 	decoder *hpack.Decoder
@@ -68,8 +69,9 @@ const (
 )
 
 func newConn(s *Server, t secure) *conn {
+	state := t.ConnectionState()
 	c := &conn{
-		server: s, tls: t, state: t.ConnectionState(), remote: t.RemoteAddr().String(),
+		server: s, tls: t, state: &state, remote: t.RemoteAddr().String(),
 		base: context.WithValue(s.config.Base, http.LocalAddrContextKey, t.LocalAddr()),
 		buf:  make([]byte, firstBuffer), streams: make(map[uint32]*stream),
 		window: firstWindow, first: firstWindow, frame: maxFrame, credit: connWindow, idle: time.Now(),
@@ -106,13 +108,15 @@ func (c *conn) greet() error {
 	c.out.bytes = appendSettings(c.out.bytes, c.server.config.MaxHeader)
 	c.kick()
 	c.mu.Unlock()
-	if err := c.need(len(clientPreface)); err != nil {
-		return err
+	if !c.greeted {
+		if err := c.need(len(clientPreface)); err != nil {
+			return err
+		}
+		if string(c.buf[c.r:c.r+len(clientPreface)]) != clientPreface {
+			return fail(protocolError, "no preface")
+		}
+		c.r += len(clientPreface)
 	}
-	if string(c.buf[c.r:c.r+len(clientPreface)]) != clientPreface {
-		return fail(protocolError, "no preface")
-	}
-	c.r += len(clientPreface)
 	if err := c.need(headLen); err != nil {
 		return err
 	}

@@ -98,10 +98,13 @@ func New(c Config) *Server {
 
 // ServeConn serves a connection that has negotiated HTTP/2, and returns when it
 // is closed and its handlers have returned.
-func (s *Server) ServeConn(t *tls.Conn) { s.serve(t) }
+func (s *Server) ServeConn(t *tls.Conn) { s.serve(t, nil) }
 
-func (s *Server) serve(t secure) {
+func (s *Server) serve(t secure, prepare func(*conn)) {
 	c := newConn(s, t)
+	if prepare != nil {
+		prepare(c)
+	}
 	s.mu.Lock()
 	s.conns[c] = struct{}{}
 	draining := s.draining

@@ -115,7 +115,7 @@ func (st *stream) fill(fields []hpack.HeaderField) (well bool) {
 			return false
 		}
 	}
-	r.Proto, r.ProtoMajor, r.RemoteAddr, r.TLS = "HTTP/2.0", 2, c.remote, &c.state
+	r.Proto, r.ProtoMajor, r.RemoteAddr, r.TLS = "HTTP/2.0", 2, c.remote, c.state
 	r.Method, r.Host, r.Header = p.method, p.authority, st.header
 	if !st.target(&p) {
 		return false
@@ -132,7 +132,7 @@ func (st *stream) blankRequest() {
 	st.answer.refuse, st.left, st.unread = true, -1, true
 	r := st.request
 	*r = st.blank
-	r.Proto, r.ProtoMajor, r.RemoteAddr, r.TLS = "HTTP/2.0", 2, st.conn.remote, &st.conn.state
+	r.Proto, r.ProtoMajor, r.RemoteAddr, r.TLS = "HTTP/2.0", 2, st.conn.remote, st.conn.state
 	st.url = url.URL{}
 	r.Method, r.URL, r.Header, r.Body = http.MethodGet, &st.url, st.header, http.NoBody
 }

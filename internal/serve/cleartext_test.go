@@ -17,6 +17,9 @@ func TestHTTP2WithoutTLS(t *testing.T) {
 	s, err := serve.New(serve.Config{Listeners: []serve.Listener{{
 		Name: "grpc", Addr: "127.0.0.1:0", HTTP2: true,
 		Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if r.TLS != nil {
+				t.Error("a request without TLS claims to have had it")
+			}
 			w.Header().Set(http.TrailerPrefix+"Grpc-Status", "0")
 			_, _ = io.WriteString(w, r.Proto)
 		}),

@@ -210,6 +210,7 @@ func (s *Server) prepare(l Listener, records *log.Logger) *running {
 		TLSNextProto: map[string]func(*http.Server, *tls.Conn, http.Handler){
 			challengeProtocol: func(_ *http.Server, c *tls.Conn, _ http.Handler) { _ = c.Close() },
 			"h2":              func(_ *http.Server, c *tls.Conn, _ http.Handler) { r.h2.ServeConn(c) },
+			clearProtocol:     func(_ *http.Server, c *tls.Conn, _ http.Handler) { r.serveClear(c) },
 		},
 	}
 	r.h2 = front2.New(front2.Config{
@@ -223,9 +224,6 @@ func (s *Server) prepare(l Listener, records *log.Logger) *running {
 		Log:           records,
 	})
 	r.server.RegisterOnShutdown(r.h2.Shutdown)
-	if l.HTTP2 && l.TLS == nil {
-		withoutTLS(r.server)
-	}
 	if l.TLS != nil {
 		r.front = front.New(front.Config{
 			TLS:           l.TLS,
@@ -243,19 +241,18 @@ func (s *Server) prepare(l Listener, records *log.Logger) *running {
 	return r
 }
 
-// withoutTLS leaves HTTP/2 in clear, which only other proxies speak, to net/http,
-// which serves it only where nobody else does any HTTP/2.
-func withoutTLS(s *http.Server) {
-	s.TLSNextProto = nil
-	s.HTTP2 = &http.HTTP2Config{
-		MaxConcurrentStreams:          1000,
-		MaxReadFrameSize:              16 << 10,
-		MaxReceiveBufferPerConnection: 4 << 20,
-		MaxReceiveBufferPerStream:     256 << 10,
-		SendPingTimeout:               15 * time.Second,
-		PingTimeout:                   10 * time.Second,
-		WriteByteTimeout:              30 * time.Second,
+// clearProtocol is how net/http calls HTTP/2 without TLS among the protocols
+// that somebody else serves. It has read the client's preface by then.
+const clearProtocol = "unencrypted_http2"
+
+// serveClear serves HTTP/2 on the connection that net/http has put into c.
+func (r *running) serveClear(c *tls.Conn) {
+	inner, ok := c.NetConn().(interface{ UnencryptedNetConn() net.Conn })
+	if !ok {
+		_ = c.NetConn().Close() // another net/http than this was written for
+		return
 	}
+	r.h2.ServeClear(inner.UnencryptedNetConn())
 }
 
 // Start opens every address and accepts on all of them, or on none: an error
