@@ -24,7 +24,7 @@ func TestRun(t *testing.T) {
 	file := filepath.Join(dir, "out.json")
 	var table, progress bytes.Buffer
 	err := run(t.Context(), []string{
-		"-quick", "-conns=4", "-source=..", "-wiretight", guard, "-rows=new,forged,honest,tls,h2,log,memory,start,size,authorize-http,bolt-vs-redis",
+		"-quick", "-conns=4", "-source=..", "-wiretight", guard, "-rows=new,forged,honest,tls,h2,log,memory,start,size,authorize-http,authorize-grpc,bolt-vs-redis",
 		"-json", file, "-cpuprofile", filepath.Join(dir, "cpu"), "-memprofile", filepath.Join(dir, "mem"),
 	}, &table, &progress)
 	if err != nil {

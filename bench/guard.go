@@ -61,7 +61,11 @@ func guardConfig(s setup) ([]string, error) {
 	}
 	authorizer := ""
 	if s.authorize != "" {
-		authorizer = fmt.Sprintf("authorizer: {http: %q, trusted_peers: [127.0.0.0/8]}", s.authorize)
+		how := "http"
+		if s.envoy {
+			how = "grpc"
+		}
+		authorizer = fmt.Sprintf("authorizer: {%s: %q, trusted_peers: [127.0.0.0/8]}", how, s.authorize)
 	}
 	file := filepath.Join(s.dir, "wiretight.yaml")
 	text := fmt.Appendf(nil, guardFile, s.listen, admin, s.cert.cert, s.cert.key, s.upstream,

@@ -20,6 +20,8 @@ const (
 	overFresh transport = "HTTP/1.1, new connections"
 	// overAuthorizer is a proxy that asks for decisions, over plain HTTP/1.1.
 	overAuthorizer transport = "authorizer"
+	// overEnvoy is Envoy, which asks over gRPC.
+	overEnvoy transport = "authorizer, gRPC"
 )
 
 // feed hands out the tokens to send; ok is false when there are no more. It
@@ -54,6 +56,8 @@ func newCrowd(n int, addr string, cert certificate, how transport) crowd {
 		switch how {
 		case overAuthorizer:
 			c[i] = &h1{dialer: &dialer{addr: addr}, ask: asksToDecide, empty: true}
+		case overEnvoy:
+			c[i] = &envoy{addr: addr}
 		case overH2:
 			c[i] = &h2{dialer: newDialer(addr, cert, "h2")}
 		default:

@@ -48,6 +48,7 @@ type setup struct {
 	limited   bool   // the limit of failures by address as shipped; else out of reach
 	store     string // URL; empty: bbolt in dir
 	authorize string // host:port of the authorizer; empty: none
+	envoy     bool   // the authorizer is asked over gRPC
 }
 
 // known lists every proxy but the guards, in the order of the table.
@@ -71,7 +72,7 @@ func known() []proxy {
 // cannot says why p has no cell in r; empty: it has one.
 func (p proxy) cannot(r row) string {
 	switch {
-	case (r.kind == stores || r.how == overAuthorizer) && !p.guard:
+	case (r.kind == stores || r.how == overAuthorizer || r.how == overEnvoy) && !p.guard:
 		return "is about the guard alone"
 	case !p.checks && (r.kind == beside || r.kind == everMore):
 		return "checks nothing"

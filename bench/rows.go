@@ -77,6 +77,7 @@ func rows() []row {
 		{"start", "start, ms", "RS256", overH1, starting, millis, 150, 150, 50},
 		{"size", "program, MB", "RS256", overH1, weighing, megabytes, 30, 30, 24},
 		{"authorize-http", "a decision, µs", "RS256", overAuthorizer, hot, cpuMicros, 60, 60, 60},
+		{"authorize-grpc", "the same, gRPC, µs", "RS256", overEnvoy, hot, cpuMicros, 80, 80, 80},
 		{"bolt-vs-redis", "Redis over bbolt, %", "RS256", overH1, stores, percentMore, 10, 10, 10},
 	}
 }

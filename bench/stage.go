@@ -26,14 +26,14 @@ func (b *bed) start(ctx context.Context, r row, p proxy, dir string, v variant) 
 		return nil, "", fmt.Errorf("make a folder for %s: %w", p.name, err)
 	}
 	clients, authorize := addr, ""
-	if r.how == overAuthorizer {
+	if r.how == overAuthorizer || r.how == overEnvoy {
 		if authorize, err = freeAddr(); err != nil {
 			return nil, "", err
 		}
 		clients = authorize
 	}
 	args, err := p.configure(setup{
-		authorize: authorize, dir: dir, listen: addr, upstream: b.upAddr, cert: b.cert,
+		authorize: authorize, envoy: r.how == overEnvoy, dir: dir, listen: addr, upstream: b.upAddr, cert: b.cert,
 		alg: p.algFor(r), verifier: b.stock[p.algFor(r)].verifier,
 		accessLog: v.accessLog, limited: v.limited, store: v.store,
 	})
