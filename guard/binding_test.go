@@ -103,6 +103,29 @@ func (h *holder) ask(raw, path string, changes map[string]any) reply {
 
 const proofChallenge = `DPoP error="invalid_dpop_proof", algs="ES256 ES384 ES512 PS256 PS384 PS512 RS256 RS384 RS512 EdDSA"`
 
+// TestProofsAreGoodOnce holds that a proof sent again is refused as what it is,
+// and that the token is as good as before.
+func TestProofsAreGoodOnce(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t, nil)
+	h := newHolder(f)
+	raw := h.token(nil)
+	proof := h.proof(raw, "/items", nil)
+	if got := f.get("/items", "Authorization", "DPoP "+raw, "Dpop", proof); got.status != 200 {
+		t.Fatalf("got %v, want 200", got)
+	}
+	got := f.get("/items", "Authorization", "DPoP "+raw, "Dpop", proof)
+	if v := got.header.Values("Www-Authenticate"); got.status != 401 || len(v) != 2 || v[1] != proofChallenge {
+		t.Errorf("got %v, %q, want 401 with %q", got, v, proofChallenge)
+	}
+	if rule, _ := f.refusal(got); rule != "replay" {
+		t.Errorf("got it by %q, want replay", rule)
+	}
+	if got := h.ask(raw, "/items", nil); got.status != 200 {
+		t.Errorf("with a new proof: got %v, want 200", got)
+	}
+}
+
 // TestProofs is the list of RFC 9449 §4.3, asked over both versions of HTTP,
 // with a token that is remembered from the second request on.
 func TestProofs(t *testing.T) {

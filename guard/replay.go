@@ -24,6 +24,7 @@ func checkReplay(x *exchange) *refusal {
 		use := singleUse{
 			key: "proof/" + hex.EncodeToString(sum[:]), since: x.proof.IssuedAt,
 			until: x.proof.IssuedAt.Add(proofWindow + time.Second), used: "DPoP proof was used before",
+			dpop: dpopChallenge{show: true, error: "invalid_dpop_proof"}, // a new proof will do
 		}
 		if f := x.consume(use); f != nil {
 			return f
@@ -60,6 +61,7 @@ type singleUse struct {
 	since time.Time // it was not used before; zero: nobody knows
 	until time.Time // it is not good after; zero: it always is
 	used  string    // why it is refused if it was used
+	dpop  dpopChallenge
 }
 
 // consume makes a record that did not exist, or refuses. Where the store has
@@ -70,11 +72,11 @@ func (x *exchange) consume(u singleUse) *refusal {
 	err := x.guard.store.Replace(ctx, u.key, nil, []byte{1}, u.until)
 	switch {
 	case err == nil && u.since.Before(x.guard.store.Lost()):
-		return x.challenged(&refusal{rule: RuleReplay, kind: kindInvalidToken, reason: "issued before the store lost records, and may have been used"})
+		return x.challenged(&refusal{rule: RuleReplay, kind: kindInvalidToken, dpop: u.dpop, reason: "issued before the store lost records, and may have been used"})
 	case err == nil:
 		return nil
 	case errors.Is(err, store.ErrConflict):
-		return x.challenged(&refusal{rule: RuleReplay, kind: kindInvalidToken, reason: u.used})
+		return x.challenged(&refusal{rule: RuleReplay, kind: kindInvalidToken, dpop: u.dpop, reason: u.used})
 	}
 	return &refusal{rule: RuleReplay, kind: kindUnavailable, retryAfter: 5 * time.Second, reason: "store: " + err.Error()}
 }
