@@ -17,6 +17,9 @@ type head struct {
 	chunked bool
 	close   bool // the connection ends with this answer
 	body    bool // there is one, maybe of no bytes
+	// promised says that one is announced that must not come. It may come all
+	// the same, even when the next request is out: as the answer to that.
+	promised bool
 }
 
 var (
@@ -123,12 +126,13 @@ func (p *head) frame(method string, h http.Header) error {
 	}
 	delete(h, "Transfer-Encoding")
 	p.close = closes(h["Connection"], p.minor)
+	p.promised = p.length > 0 || p.chunked
 	switch {
 	case method == http.MethodHead:
 	case p.status < 200 || p.status == http.StatusNoContent || p.status == http.StatusNotModified:
 		p.length = 0
 	default:
-		p.body = true
+		p.body, p.promised = true, false
 		p.close = p.close || p.length < 0 && !p.chunked
 	}
 	return nil

@@ -199,7 +199,7 @@ func (c *Client) answer(pc *conn, r *http.Request, a *answer, h head) (*http.Res
 		Status: h.reason, StatusCode: h.status, Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: h.minor,
 		Header: pc.header, ContentLength: h.length, Close: h.close, Request: r, Body: &a.reader,
 	}
-	a.reader = body{client: c, conn: pc, res: &a.Response, keep: !h.close, left: h.length}
+	a.reader = body{client: c, conn: pc, res: &a.Response, keep: !h.close && !h.promised, left: h.length}
 	if h.minor == 0 {
 		a.Proto = "HTTP/1.0"
 	}
