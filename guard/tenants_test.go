@@ -83,7 +83,7 @@ func echoTenant(w http.ResponseWriter, r *http.Request) {
 		panic(http.ErrAbortHandler)
 	case "slow":
 		select {
-		case <-time.After(30 * time.Millisecond):
+		case <-time.After(rand.N(250 * time.Millisecond)): // servers look for the client after 100
 		case <-r.Context().Done():
 		}
 	case "error":
