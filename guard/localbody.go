@@ -9,6 +9,10 @@ import (
 // this process. Such bodies are short, and nobody watches their pace.
 const maxLocalBody = 10 * time.Second
 
+// maxLeftBody is how long a client may take to send the rest of a body that is
+// refused in clear.
+const maxLeftBody = 5 * time.Second
+
 // hurryBody bounds the wait for the request's body.
 func (x *exchange) hurryBody() {
 	if x.r.ContentLength != 0 {

@@ -22,6 +22,8 @@ func (g *Guard) Plaintext() http.Handler {
 		x.answer.init(x, w)
 		x.answer.refused, x.answer.status = f, f.kind.status
 		if f.kind.close && r.Body != nil {
+			// Closing reads what is left, for which nobody waits long.
+			_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(maxLeftBody)) // fails below a server without deadlines
 			_ = r.Body.Close()
 		}
 		f.write(w, r.Method, x.id)
