@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 	"unicode/utf8"
 
 	"go.yaml.in/yaml/v4"
@@ -69,6 +70,9 @@ func syntaxProblem(name string, err error) *Problem {
 	if errors.As(err, &le) {
 		p.What = "is not YAML: " + le.Message
 		p.Instead = "mend the syntax first, other mistakes show after it"
+		if strings.HasPrefix(le.Message, "mapping values are not allowed") { // as in store: memory:
+			p.Instead = `put a value that has a colon into quotes, as in store: "memory:"; ` + p.Instead
+		}
 		mark := le.Mark
 		if mark.Line == 0 {
 			mark = le.ContextMark
