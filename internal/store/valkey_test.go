@@ -210,6 +210,13 @@ func TestValkeyLost(t *testing.T) {
 	server.must("FLUSHALL")
 	n := c.Synced()
 	storetest.Eventually(t, back, func() bool { return c.Synced() > n+2 })
+	// Another pass over everything, as a new connection brings it.
+	server.must("CLIENT KILL TYPE normal")
+	n = c.Synced()
+	storetest.Eventually(t, back, func() bool { return c.Synced() > n+2 })
+	if got := len(c.Records()); got != 20 || c.Deleted() != 0 {
+		t.Fatalf("connected anew after a loss: got %d records and %d deletions, want 20 and 0", got, c.Deleted())
+	}
 	for i := range 40 {
 		if err := consumeOnce(s, fmt.Sprintf("r:new:%d", i)); err != nil {
 			t.Fatal(err)

@@ -132,6 +132,7 @@ type follower struct {
 
 	known bool    // something was read
 	whole bool    // and since then nothing was missed
+	lost  bool    // the store has lost its state since; what was told before is not in it
 	heard history // in which everything was read
 	at    string  // last entry read; empty: everything must be read again
 	mark  string  // of that entry
@@ -289,6 +290,8 @@ func (f *follower) readAll(ctx context.Context, now history) error {
 		return err
 	}
 	f.whole = false
+	// What went with a loss must not count as deleted in a later pass either.
+	f.lost = f.lost || f.known && !continues
 	if f.poll != nil {
 		f.poll = newPoll(f.prefix)
 	}
@@ -299,7 +302,7 @@ func (f *follower) readAll(ctx context.Context, now history) error {
 			}
 			yield(r)
 		})
-	}, f.known && !continues)
+	}, f.lost)
 	if err != nil {
 		return err
 	}
