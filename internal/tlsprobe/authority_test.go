@@ -37,11 +37,13 @@ func newKey(t testing.TB) crypto.Signer {
 // issue signs template with by's key; by of nil means with its own.
 func issue(t testing.TB, by *authority, template x509.Certificate, key crypto.Signer) *authority {
 	t.Helper()
-	n, err := rand.Int(rand.Reader, big.NewInt(1<<60))
-	if err != nil {
-		t.Fatal(err)
+	if template.SerialNumber == nil {
+		n, err := rand.Int(rand.Reader, big.NewInt(1<<60))
+		if err != nil {
+			t.Fatal(err)
+		}
+		template.SerialNumber = n
 	}
-	template.SerialNumber = n
 	if template.NotBefore.IsZero() {
 		template.NotBefore = time.Now().Add(-time.Hour)
 	}

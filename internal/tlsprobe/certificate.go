@@ -16,7 +16,9 @@ import (
 // the certificates that most need to be reported.
 type Certificate struct {
 	Raw []byte
-	// Serial is in hexadecimal; of a very long one, the first 32 bytes.
+	// Serial is in hexadecimal, two digits a byte, without the byte that DER puts
+	// before a number whose first bit is set; of a very long one, the first 32
+	// bytes.
 	Serial string
 	// Subject and Issuer are for people; RawSubject and RawIssuer for comparing.
 	Subject, Issuer       string
@@ -75,7 +77,7 @@ func (c *Certificate) readTBS(tbs cryptobyte.String) error {
 		!body.ReadASN1Element(&subject, cbasn1.SEQUENCE) || !body.ReadASN1(&spki, cbasn1.SEQUENCE) {
 		return malformed("malformed certificate body")
 	}
-	c.Serial = fmt.Sprintf("%x", []byte(serial[:min(len(serial), 32)]))
+	c.Serial = serialText(serial)
 	c.RawIssuer, c.RawSubject = issuer, subject
 	c.Issuer, c.Subject = nameText(issuer), nameText(subject)
 	var ok bool
@@ -89,6 +91,13 @@ func (c *Certificate) readTBS(tbs cryptobyte.String) error {
 		return malformed("malformed public key of a certificate")
 	}
 	return c.readExtensions(body)
+}
+
+func serialText(der []byte) string {
+	if len(der) > 1 && der[0] == 0 {
+		der = der[1:]
+	}
+	return fmt.Sprintf("%x", der[:min(len(der), 32)])
 }
 
 // readTime reads UTCTime or GeneralizedTime. Years of two digits below 50 are

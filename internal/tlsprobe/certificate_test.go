@@ -10,6 +10,7 @@ import (
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/pem"
+	"fmt"
 	"math/big"
 	"net"
 	"os"
@@ -168,8 +169,8 @@ func TestCertificateAgreesWithX509(t *testing.T) {
 			if strings.ContainsAny(got.Subject, "\x1b\n") {
 				t.Errorf("the subject %q can move a cursor", got.Subject)
 			}
-			if got.Serial != strings.TrimPrefix(a.cert.SerialNumber.Text(16), "0") && got.Serial != "0"+a.cert.SerialNumber.Text(16) {
-				t.Errorf("serial: got %s, want %x", got.Serial, a.cert.SerialNumber)
+			if want := fmt.Sprintf("%x", a.cert.SerialNumber.Bytes()); got.Serial != want {
+				t.Errorf("serial: got %s, want %s", got.Serial, want)
 			}
 			issuer, err := tlsprobe.ParseCertificate(root.cert.Raw)
 			if err != nil {
@@ -180,6 +181,27 @@ func TestCertificateAgreesWithX509(t *testing.T) {
 			}
 			if !tlsprobe.SignedBy(got, issuer) || tlsprobe.SignedBy(issuer, got) {
 				t.Error("the signature was not told from a foreign one")
+			}
+		})
+	}
+}
+
+// The byte that DER puts before a number with its first bit set is no part of
+// the serial that openssl and every CA show.
+func TestSerial(t *testing.T) {
+	t.Parallel()
+	for number, want := range map[int64]string{
+		0x1: "01", 0x7f: "7f", 0x80: "80", 0xa0001: "0a0001", 0x80e3e6b005badb: "80e3e6b005badb",
+	} {
+		t.Run(want, func(t *testing.T) {
+			t.Parallel()
+			leaf := newLeaf(t, nil, func(c *x509.Certificate) { c.SerialNumber = big.NewInt(number) })
+			c, err := tlsprobe.ParseCertificate(leaf.cert.Raw)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if c.Serial != want {
+				t.Errorf("got %s, want %s", c.Serial, want)
 			}
 		})
 	}
