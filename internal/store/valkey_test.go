@@ -211,7 +211,11 @@ func TestValkeyLost(t *testing.T) {
 	n := c.Synced()
 	storetest.Eventually(t, back, func() bool { return c.Synced() > n+2 })
 	// Another pass over everything, as a new connection brings it.
-	server.must("CLIENT KILL TYPE normal")
+	passes := c.Passes()
+	for _, kind := range []string{"normal", "pubsub"} {
+		server.must("CLIENT KILL TYPE " + kind)
+	}
+	storetest.Eventually(t, back, func() bool { return c.Passes() > passes })
 	n = c.Synced()
 	storetest.Eventually(t, back, func() bool { return c.Synced() > n+2 })
 	if got := len(c.Records()); got != 20 || c.Deleted() != 0 {
