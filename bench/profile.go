@@ -55,9 +55,10 @@ func (w *wanted) top() (string, error) {
 	return head(string(text)), nil
 }
 
-// takeProfiles runs the first chosen row that has a load on a guard that is
-// built with the tag profile, which the shipped program is not, and writes the
-// files that opts ask for. It is a cell of its own: watching costs time.
+// takeProfiles runs the first chosen row that has a load, that of the access log
+// with one, on a guard that is built with the tag profile, which the shipped
+// program is not, and writes the files that opts ask for. It is a cell of its
+// own: watching costs time.
 func (b *bed) takeProfiles(ctx context.Context) ([]profile, error) {
 	all := b.opts.profiles()
 	if len(all) == 0 {
@@ -74,6 +75,7 @@ func (b *bed) takeProfiles(ctx context.Context) ([]profile, error) {
 	if err != nil {
 		return nil, err
 	}
+	v.accessLog = r.kind == logPrice
 	fmt.Fprintf(b.progress, "profiling row %s\n", r.name)
 	bin, err := build(b.opts.Source, "./cmd/wiretight", filepath.Join(b.dir, "profiled"), "profile")
 	if err != nil {
@@ -96,7 +98,7 @@ func (b *bed) takeProfiles(ctx context.Context) ([]profile, error) {
 // profileRow is the first row that keeps a guard busy.
 func (b *bed) profileRow() (row, error) {
 	for _, r := range b.rows {
-		if r.figure == cpuMultiple {
+		if r.figure == cpuMultiple || r.kind == logPrice {
 			return r, nil
 		}
 	}

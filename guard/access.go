@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+
+	"github.com/wiretight/wiretight/internal/redact"
 )
 
 // record writes the one record of a request, and one more for each refusal
@@ -33,42 +35,59 @@ func (x *exchange) record(failed any) {
 		reason = x.answer.aborted
 	}
 	x.guard.metrics.count(x, decision, rule, took)
-	log := x.guard.logger
-	ctx := x.r.Context()
 	for _, f := range x.observed {
-		log.LogAttrs(ctx, slog.LevelInfo, "would refuse", slog.String("request_id", x.id),
+		x.guard.logger.LogAttrs(x.r.Context(), slog.LevelInfo, "would refuse", slog.String("request_id", x.id),
 			slog.String("rule", string(f.rule)), slog.String("reason", f.reason))
 	}
-	if !log.Enabled(ctx, level) {
+	line := x.guard.records.Begin(x.r.Context(), end, level, "request")
+	if line == nil {
 		return
 	}
-	attrs := make([]slog.Attr, 0, 13)
-	attrs = append(attrs,
-		slog.String("request_id", x.id),
-		slog.String("peer", x.client.String()),
-		slog.String("method", x.r.Method),
-		slog.String("route", x.routeLabel()),
-		slog.Int("status", x.answer.status),
-		slog.String("decision", decision),
-		slog.Float64("seconds", took.Seconds()),
-		slog.Int64("bytes", x.answer.bytes),
-	)
+	line.Text(&keyRequestID, x.id)
+	line.Text(&keyPeer, x.clientText())
+	line.Text(&keyMethod, x.r.Method)
+	line.Text(&keyRoute, x.routeLabel())
+	line.Int(&keyStatus, int64(x.answer.status))
+	line.Text(&keyDecision, decision)
+	line.Seconds(&keySeconds, took)
+	line.Int(&keyBytes, x.answer.bytes)
 	if rule != "" {
-		attrs = append(attrs, slog.String("rule", string(rule)))
+		line.Text(&keyRule, string(rule))
 	}
 	if reason != "" {
-		attrs = append(attrs, slog.String("reason", reason))
+		line.Text(&keyReason, reason)
 	}
 	if x.asked != nil {
-		attrs = append(attrs, slog.String("asked_by", x.asked.Asker.String()))
+		line.Text(&keyAskedBy, x.asked.Asker.String())
 	}
 	if x.verified {
-		attrs = append(attrs, slog.String("subject", hex16(uint64(x.facts.ids.sub))))
+		line.Text(&keySubject, hex16(uint64(x.facts.ids.sub)))
 	}
-	// A Logger would find out first where it was called from.
-	record := slog.NewRecord(end, level, "request", 0)
-	record.AddAttrs(attrs...)
-	_ = log.Handler().Handle(ctx, record) // as a Logger, which has nobody to tell either
+	_ = line.End() // as a Logger, which has nobody to tell either
+}
+
+// The names of what a record of a request says.
+var (
+	keyRequestID = redact.NewKey("request_id")
+	keyPeer      = redact.NewKey("peer")
+	keyMethod    = redact.NewKey("method")
+	keyRoute     = redact.NewKey("route")
+	keyStatus    = redact.NewKey("status")
+	keyDecision  = redact.NewKey("decision")
+	keySeconds   = redact.NewKey("seconds")
+	keyBytes     = redact.NewKey("bytes")
+	keyRule      = redact.NewKey("rule")
+	keyReason    = redact.NewKey("reason")
+	keyAskedBy   = redact.NewKey("asked_by")
+	keySubject   = redact.NewKey("subject")
+)
+
+// clientText is the client's address, which usually is the peer's.
+func (x *exchange) clientText() string {
+	if x.client == x.peer && x.peer.IsValid() {
+		return x.peerText()
+	}
+	return x.client.String()
 }
 
 // hex16 is %016x.

@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"github.com/wiretight/wiretight/internal/keyset"
+	"github.com/wiretight/wiretight/internal/redact"
 	"github.com/wiretight/wiretight/internal/store"
 	"github.com/wiretight/wiretight/internal/token"
 )
@@ -49,6 +50,7 @@ type Guard struct {
 	store       store.Store
 	ownStore    bool
 	logger      *slog.Logger
+	records     *redact.Records // of requests, to the same log
 	metrics     *Metrics
 	now         func() time.Time
 	tokenKeys   *tokenKeys
@@ -94,6 +96,7 @@ func New(cfg Config) (*Guard, error) {
 	if g.logger == nil {
 		g.logger = slog.New(slog.DiscardHandler)
 	}
+	g.records = redact.NewRecords(g.logger.Handler())
 	if g.store == nil {
 		g.store, g.ownStore = store.NewMemory(g.now, maxMemoryRecords), true
 	}
