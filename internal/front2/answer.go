@@ -74,7 +74,7 @@ func (a *answer) inform(status int) {
 	c := st.conn
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.streams[st.id] == st && c.dead == nil {
+	if c.streams[st.id] == st && c.dead == nil && len(c.out.bytes) < maxQueued { // it is a hint, and nothing to wait for
 		st.expects = st.expects && status != http.StatusContinue
 		c.appendHeader(st.id, strconv.Itoa(status), a.fields, false)
 		c.flush()
@@ -198,6 +198,9 @@ func (a *answer) sendHeader(end bool) error {
 	if a.sent {
 		return nil
 	}
+	if err := st.conn.room(st); err != nil {
+		return err
+	}
 	a.sent, st.expects = true, false
 	st.conn.appendHeader(st.id, statusText(a.status), a.fields, end)
 	return nil
@@ -242,6 +245,9 @@ func (a *answer) finish() {
 		return
 	}
 	if !end {
+		if c.room(st) != nil {
+			return
+		}
 		c.appendHeader(st.id, "", trailer, true)
 	}
 	st.sentEnd = true

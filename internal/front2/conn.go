@@ -271,6 +271,9 @@ func (c *conn) end(err error) {
 		c.out.final = true
 	}
 	c.mu.Unlock()
+	if why != nil {
+		c.tell(why.reason)
+	}
 	if tell {
 		c.linger()
 	}

@@ -28,8 +28,11 @@ type Config struct {
 	// used again after it has returned. A panic with http.ErrAbortHandler
 	// resets the stream.
 	Handler http.Handler
-	// Refuse answers a request whose header is too large, with that status. r
-	// has neither path nor header. Nil: the status alone.
+	// Refuse answers a request whose header is too large, with that status. Of
+	// one that is malformed, and of a connection that breaks the protocol, it is
+	// told, with status 400: the stream is reset or the connection ends, and what
+	// Refuse writes then goes nowhere. r has neither path nor header. Nil: the
+	// status alone.
 	Refuse func(w http.ResponseWriter, r *http.Request, status int, reason string)
 	// Base is the parent of every request's context.
 	Base context.Context

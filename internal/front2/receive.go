@@ -3,6 +3,7 @@ package front2
 import (
 	"encoding/binary"
 	"net/http"
+	"net/url"
 )
 
 // readFrame reads one frame and does what it asks for.
@@ -123,8 +124,29 @@ func (c *conn) onBlock(f frame, p []byte) error {
 	if err := h.decode(p); err != nil {
 		return err
 	}
-	return c.onBlockEnd(h)
+	err := c.onBlockEnd(h)
+	if h.wrong != "" {
+		c.tell(h.wrong)
+	}
+	return err
 }
+
+// tell says why a request was none, or why there will be no more. A reset or a
+// GOAWAY is all of an answer that it has.
+func (c *conn) tell(reason string) {
+	r := &http.Request{
+		Method: http.MethodGet, URL: &url.URL{}, Header: make(http.Header), Body: http.NoBody,
+		Proto: "HTTP/2.0", ProtoMajor: 2, RemoteAddr: c.remote, TLS: c.state,
+	}
+	c.server.config.Refuse(nowhere{}, r.WithContext(c.base), http.StatusBadRequest, reason)
+}
+
+// nowhere is where an answer goes that nobody gets.
+type nowhere http.Header
+
+func (n nowhere) Header() http.Header       { return http.Header(n) }
+func (nowhere) Write(p []byte) (int, error) { return len(p), nil }
+func (nowhere) WriteHeader(int)             {}
 
 // onBlockEnd begins a request, or ends one with a trailer.
 func (c *conn) onBlockEnd(h *header) error {
@@ -155,6 +177,9 @@ func (c *conn) onBlockEnd(h *header) error {
 
 // refuse resets a stream for what the client does on it.
 func (c *conn) refuse(st *stream, why code) error {
+	if len(c.out.bytes) > maxStuck {
+		return errStuck
+	}
 	st.reset(why, errReset)
 	c.kick()
 	return c.strange()
@@ -174,8 +199,10 @@ func (c *conn) open(h *header, end bool) error {
 		why = refusedStream
 	case h.large:
 		st.blankRequest()
-	case !st.fill(h.fields):
-		why = protocolError
+	default:
+		if h.wrong = st.fill(h.fields); h.wrong != "" {
+			why = protocolError
+		}
 	}
 	if why != noError {
 		c.done.add(h.id, true)

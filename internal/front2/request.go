@@ -21,6 +21,7 @@ type header struct {
 	size   int  // as RFC 9113 §6.5.2 counts
 	large  bool // larger than it may be
 	parts  int
+	wrong  string // with the request that it was to be; empty: nothing
 }
 
 func (h *header) open() bool { return h.id != 0 }
@@ -57,7 +58,7 @@ func (h *header) decode(block []byte) error {
 
 // reset forgets the block. Values are not kept for longer than their request.
 func (h *header) reset() {
-	h.id, h.parts = 0, 0
+	h.id, h.parts, h.wrong = 0, 0, ""
 	clear(h.fields)
 	h.fields = h.fields[:0]
 	if cap(h.fields) > 4*manyFields {
@@ -92,33 +93,43 @@ func (p *pseudo) set(name, value string) bool {
 	return true
 }
 
-// fill makes the request of st out of fields. What is malformed by the letter
-// of RFC 9113 §8 is not well.
-func (st *stream) fill(fields []hpack.HeaderField) (well bool) {
+// fill makes the request of st out of fields. wrong says what is malformed by
+// the letter of RFC 9113 §8, and is empty for a request.
+func (st *stream) fill(fields []hpack.HeaderField) (wrong string) {
 	c, r := st.conn, st.request
 	*r = st.blank
 	st.values = st.values[:0]
 	var p pseudo
+	crumbs := 0
 	regular := false
 	for _, f := range fields {
 		if !validValue(f.Value) {
-			return false
+			return "value of a header has a control byte"
 		}
 		if strings.HasPrefix(f.Name, ":") {
 			if regular || !p.set(f.Name, f.Value) {
-				return false
+				return "pseudo-header is unknown, empty, repeated or out of place"
 			}
 			continue
 		}
 		regular = true
-		if !validName(f.Name) || !st.add(f.Name, textproto.TrimString(f.Value)) {
-			return false
+		if !validName(f.Name) {
+			return "name of a header has a byte that names have not"
 		}
+		if f.Name == "cookie" {
+			crumbs++
+		}
+		if wrong := st.add(f.Name, textproto.TrimString(f.Value)); wrong != "" {
+			return wrong
+		}
+	}
+	if crumbs > 1 { // RFC 9113 §8.2.3
+		st.header["Cookie"] = []string{strings.Join(st.header["Cookie"], "; ")}
 	}
 	r.Proto, r.ProtoMajor, r.RemoteAddr, r.TLS = "HTTP/2.0", 2, c.remote, c.state
 	r.Method, r.Host, r.Header = p.method, p.authority, st.header
-	if !st.target(&p) {
-		return false
+	if wrong := st.target(&p); wrong != "" {
+		return wrong
 	}
 	if r.Host == "" {
 		r.Host = st.header.Get("Host")
@@ -137,32 +148,40 @@ func (st *stream) blankRequest() {
 	r.Method, r.URL, r.Header, r.Body = http.MethodGet, &st.url, st.header, http.NoBody
 }
 
-// target reads what the request is for.
-func (st *stream) target(p *pseudo) bool {
+// target reads what the request is for, and says what is wrong with it.
+func (st *stream) target(p *pseudo) (wrong string) {
 	r := st.request
 	if !validMethod(p.method) {
-		return false
+		return "method is missing or has a byte that methods have not"
 	}
 	if p.method == http.MethodConnect {
 		st.url = url.URL{Host: p.authority}
 		r.RequestURI, r.URL = p.authority, &st.url
-		return p.scheme == "" && p.path == "" && p.authority != ""
+		if p.scheme != "" || p.path != "" || p.authority == "" {
+			return "CONNECT has more or less than an authority"
+		}
+		return ""
 	}
-	if p.scheme != "https" && p.scheme != "http" || p.path == "" || strings.ContainsAny(p.authority, "@ \t") {
-		return false
+	switch {
+	case p.scheme != "https" && p.scheme != "http":
+		return "scheme is missing or neither https nor http"
+	case p.path == "":
+		return "path is missing"
+	case strings.ContainsAny(p.authority, "@ \t"):
+		return "authority has more than host and port"
 	}
 	r.RequestURI = p.path
 	if plainPath(p.path) {
 		st.url = url.URL{Path: p.path}
 		r.URL = &st.url
-		return true
+		return ""
 	}
 	u, err := url.ParseRequestURI(p.path)
 	if err != nil {
-		return false
+		return "request target is malformed"
 	}
 	r.URL = u
-	return true
+	return ""
 }
 
 // plainPath reports whether a path means itself, so that url.ParseRequestURI
@@ -180,15 +199,15 @@ func plainPath(s string) bool {
 	return true
 }
 
-// add puts a field into the header.
-func (st *stream) add(name, value string) bool {
+// add puts a field into the header, or says what is wrong with it.
+func (st *stream) add(name, value string) (wrong string) {
 	name = canonical(name)
 	switch name {
 	case "Connection", "Proxy-Connection", "Keep-Alive", "Transfer-Encoding", "Upgrade":
-		return false // RFC 9113 §8.2.2
+		return "header belongs to a connection: " + name // RFC 9113 §8.2.2
 	case "Te":
 		if value != "trailers" {
-			return false
+			return "TE is not trailers"
 		}
 	}
 	had := st.header[name]
@@ -200,16 +219,15 @@ func (st *stream) add(name, value string) bool {
 		n := len(st.values)
 		st.values = append(st.values, value)
 		st.header[name] = st.values[n : n+1 : n+1]
-	case name == "Cookie":
-		had[0] += "; " + value // RFC 9113 §8.2.3
 	default:
 		st.header[name] = append(had, value)
 	}
-	return true
+	return ""
 }
 
-// frameBody prepares for the body, of which only frames say where it ends.
-func (st *stream) frameBody() bool {
+// frameBody prepares for the body, of which only frames say where it ends, and
+// says what is wrong with its length.
+func (st *stream) frameBody() (wrong string) {
 	r := st.request
 	delete(st.header, "Trailer") // which is dropped when it comes
 	if waits(st.header["Expect"]) {
@@ -219,22 +237,25 @@ func (st *stream) frameBody() bool {
 	st.left = -1
 	switch lengths := st.header["Content-Length"]; {
 	case len(lengths) > 1:
-		return false
+		return "two Content-Length headers"
 	case len(lengths) == 1:
 		n, err := strconv.ParseUint(lengths[0], 10, 63)
 		if err != nil || lengths[0][0] == '+' {
-			return false
+			return "Content-Length is malformed"
 		}
 		st.left = int64(n)
 	}
 	if st.gotEnd {
 		r.Body = http.NoBody
-		return st.left <= 0
+		if st.left > 0 {
+			return "Content-Length, but no body"
+		}
+		return ""
 	}
 	r.ContentLength = st.left
 	st.body = &body{conn: st.conn, stream: st}
 	r.Body = st.body
-	return true
+	return ""
 }
 
 // waits reports whether a client sends its body only when it is told to

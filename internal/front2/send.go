@@ -190,7 +190,9 @@ func (c *conn) sendData(st *stream, p []byte, end bool) error {
 				c.out.reserve(headLen + n)
 				c.out.bytes = appendFrame(c.out.bytes, n, frameData, flags, st.id)
 				c.out.bytes = append(c.out.bytes, p[:n]...)
-				c.earned.Add(4)
+				if n == len(p) || n >= smallUpdate { // else it was a small window that made a small frame
+					c.earned.Add(4)
+				}
 				c.window -= n
 				st.window -= n
 				if p = p[n:]; len(p) == 0 {
@@ -211,11 +213,29 @@ func (c *conn) sendData(st *stream, p []byte, end bool) error {
 	}
 }
 
+// room waits until more may be queued. Windows hold back DATA alone. The caller
+// holds c.mu, which room lets go while it waits.
+func (c *conn) room(st *stream) error {
+	for st.failure == nil && len(c.out.bytes) >= maxQueued {
+		if !c.out.busy {
+			c.flush()
+			continue
+		}
+		if !st.wait(st.writeBy) {
+			st.reset(internalError, os.ErrDeadlineExceeded)
+			c.kick()
+		}
+	}
+	return st.failure
+}
+
+var errStuck = fail(enhanceYourCalm, "client does not read")
+
 // queueControl queues a frame that nobody waits for, unless the client lets too
 // many of them pile up.
 func (c *conn) queueControl(add func([]byte) []byte) error {
 	if len(c.out.bytes) > maxStuck {
-		return fail(enhanceYourCalm, "client does not read")
+		return errStuck
 	}
 	c.out.bytes = add(c.out.bytes)
 	c.kick()
@@ -235,13 +255,7 @@ func (c *conn) setting(id uint16, value uint32) error {
 		if value > maxWindow {
 			return fail(flowError, "INITIAL_WINDOW_SIZE is too large")
 		}
-		more := int(value) - c.first
 		c.first = int(value)
-		for _, st := range c.streams {
-			if st.window += more; st.window > maxWindow {
-				return fail(flowError, "INITIAL_WINDOW_SIZE makes a window too large")
-			}
-		}
 	case settingFrame:
 		if value < maxFrame || value > 1<<24-1 {
 			return fail(protocolError, "MAX_FRAME_SIZE is out of bounds")
@@ -250,15 +264,30 @@ func (c *conn) setting(id uint16, value uint32) error {
 	return nil
 }
 
-// settings reads a whole frame of them.
+// maxSettings is how many settings a frame may have. There are not twenty.
+const maxSettings = 64
+
+// settings reads a whole frame of them. What streams it concerns, it concerns
+// once, however often a frame repeats it.
 func (c *conn) settings(p []byte) error {
+	if len(p) > 6*maxSettings {
+		return fail(enhanceYourCalm, "SETTINGS of too many")
+	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	was := c.first
 	for ; len(p) > 0; p = p[6:] {
 		if err := c.setting(binary.BigEndian.Uint16(p), binary.BigEndian.Uint32(p[2:])); err != nil {
 			return err
 		}
 	}
-	c.wake()
+	if more := c.first - was; more != 0 {
+		for _, st := range c.streams {
+			if st.window += more; st.window > maxWindow {
+				return fail(flowError, "INITIAL_WINDOW_SIZE makes a window too large")
+			}
+		}
+		c.wake()
+	}
 	return c.queueControl(func(b []byte) []byte { return appendFrame(b, 0, frameSettings, flagAck, 0) })
 }

@@ -40,8 +40,9 @@ type Listener struct {
 	Handler http.Handler
 	// Refuse answers, with TLS, what is no request over HTTP/1.1, and over
 	// HTTP/2 a header that is too large: with that status and for that reason,
-	// which is for logs. r has neither path nor
-	// header, and a Host only if that is what is wrong. Nil: the status alone.
+	// which is for logs. Of what else is no request over HTTP/2 it is told, and
+	// writes to nobody. r has neither path nor header, and a Host only if that
+	// is what is wrong. Nil: the status alone.
 	Refuse func(w http.ResponseWriter, r *http.Request, status int, reason string)
 	// Last keeps the listener answering until all others have drained, so
 	// that health can be asked during a shutdown.

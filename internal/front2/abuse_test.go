@@ -1,0 +1,230 @@
+package front2_test
+
+import (
+	"encoding/binary"
+	"fmt"
+	"net"
+	"net/http"
+	"runtime"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"golang.org/x/net/http2"
+
+	"github.com/wiretight/wiretight/internal/front2"
+)
+
+// TestAnswersDoNotPileUp asks without end for answers that no window holds
+// back, and reads none of them.
+func TestAnswersDoNotPileUp(t *testing.T) {
+	t.Parallel()
+	for name, answer := range map[string]http.HandlerFunc{
+		"no body": func(w http.ResponseWriter, _ *http.Request) { w.Header().Set("Etag", strings.Repeat("e", 2000)) },
+		"early hints": func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Location", strings.Repeat("l", 2000))
+			w.WriteHeader(http.StatusEarlyHints)
+		},
+		"trailer": func(w http.ResponseWriter, _ *http.Request) {
+			w.(http.Flusher).Flush()
+			w.Header().Set(http.TrailerPrefix+"Etag", strings.Repeat("e", 2000))
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			var made atomic.Int64
+			answered := make(chan struct{}, 1)
+			p, _ := frames(t, reusing(func(w http.ResponseWriter, r *http.Request) {
+				answer(w, r)
+				made.Add(1200) // as compressed
+				answered <- struct{}{}
+			}), nil)
+			_ = p.conn.(*net.TCPConn).SetReadBuffer(4 << 10)
+			for i, goesOn := 0, true; i < 10_000 && goesOn; i++ {
+				fields := p.block(usual("HEAD", "/")...)
+				if p.WriteHeaders(http2.HeadersFrameParam{StreamID: uint32(2*i + 1), BlockFragment: fields, EndStream: true, EndHeaders: true}) != nil {
+					break // the server has hung up
+				}
+				select { // no faster than it answers
+				case <-answered:
+				case <-time.After(500 * time.Millisecond): // it waits for us: too soon is no harm
+					goesOn = false
+				}
+			}
+			defer func() { // handlers must not wait for us
+				_ = p.conn.Close()
+				for {
+					select {
+					case <-answered:
+					default:
+						return
+					}
+				}
+			}()
+			// What the system keeps between the two is not the server's memory.
+			if n := made.Load(); n > 9<<20 {
+				t.Errorf("the server has made %d MiB of answers for a client that reads none", n>>20)
+			}
+		})
+	}
+}
+
+// TestDribble opens the connection's window by a byte at a time, for which the
+// server would have to send a frame each (CVE-2019-9511).
+func TestDribble(t *testing.T) {
+	t.Parallel()
+	for name, stream := range map[string]uint32{"connection": 0, "stream": 1} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			p, _ := frames(t, reusing(func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write(make([]byte, 1<<20)) }), nil)
+			if stream != 0 {
+				p.must(p.WriteSettings(http2.Setting{ID: http2.SettingInitialWindowSize, Val: 0}))
+				p.alive()
+				p.must(p.WriteWindowUpdate(0, 1<<20))
+			} else {
+				p.must(p.WriteSettings(http2.Setting{ID: http2.SettingInitialWindowSize, Val: 1 << 20}))
+			}
+			p.ask(1, true, usual("GET", "/")...)
+			var all sync.WaitGroup
+			defer all.Wait()
+			stop := make(chan struct{})
+			defer close(stop)
+			moved := make(chan struct{}, 1)
+			all.Go(func() {
+				for range 200_000 {
+					if p.WriteWindowUpdate(stream, 1) != nil {
+						return
+					}
+					select {
+					case <-moved: // one by one, as far as the server keeps up
+					case <-stop:
+						return
+					case <-time.After(time.Millisecond):
+					}
+				}
+			})
+			for small := 0; ; {
+				f, err := p.ReadFrame()
+				if err != nil {
+					t.Fatalf("after %d frames of a byte: %v", small, err)
+				}
+				if f, ok := f.(*http2.GoAwayFrame); ok {
+					if f.ErrCode != http2.ErrCodeEnhanceYourCalm {
+						t.Errorf("got %v", f)
+					}
+					return
+				}
+				if f, ok := f.(*http2.DataFrame); ok && len(f.Data()) == 1 {
+					if small++; small > 12_000 {
+						t.Fatal("the server goes on")
+					}
+					select {
+					case moved <- struct{}{}:
+					default:
+					}
+				}
+			}
+		})
+	}
+}
+
+// TestSettingsAreFew repeats a setting in one frame, each of which would change
+// the windows of all streams.
+func TestSettingsAreFew(t *testing.T) {
+	t.Parallel()
+	p, _ := frames(t, reusing(func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }), nil)
+	settings := func(n int) []byte {
+		var payload []byte
+		for i := range n {
+			payload = binary.BigEndian.AppendUint16(payload, uint16(http2.SettingInitialWindowSize))
+			payload = binary.BigEndian.AppendUint32(payload, uint32(1000+i%2))
+		}
+		return payload
+	}
+	p.must(p.WriteRawFrame(http2.FrameSettings, 0, 0, settings(20)))
+	p.alive()
+	p.must(p.WriteRawFrame(http2.FrameSettings, 0, 0, settings(2730)))
+	if got := p.until(0); got.what != "goaway" || got.goAway != http2.ErrCodeEnhanceYourCalm {
+		t.Errorf("got %+v, want ENHANCE_YOUR_CALM", got)
+	}
+}
+
+// TestCrumbsOfCookies sends a cookie in as many parts as a header can have. It
+// runs alone, since it counts what is allocated.
+func TestCrumbsOfCookies(t *testing.T) {
+	const crumbs, length = 800, 40
+	var fields []string
+	for i := range crumbs {
+		fields = append(fields, "cookie", fmt.Sprintf("%0*d", length-1, i%10)+"=")
+	}
+	got := make(chan string, 1)
+	p, _ := frames(t, http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { got <- r.Header.Get("Cookie") }), nil)
+	p.ask(1, true, usual("GET", "/", fields...)...)
+	if c := <-got; len(c) != crumbs*(length+2)-2 || strings.Count(c, "; ") != crumbs-1 {
+		t.Errorf("got a cookie of %d bytes, want the whole", len(c))
+	}
+	p.until(1)
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	const requests = 20
+	for i := range requests {
+		id := uint32(2*i + 3)
+		p.ask(id, true, usual("GET", "/", fields...)...)
+		<-got
+		p.until(id)
+	}
+	runtime.ReadMemStats(&after)
+	if each := (after.TotalAlloc - before.TotalAlloc) / requests; each > 2<<20 { // the client's part is in it
+		t.Errorf("got %d KiB allocated for a request, want not much more than its %d", each>>10, crumbs*length>>10)
+	}
+}
+
+// TestMalformedRequestsAreTold looks for the one who keeps the log.
+func TestMalformedRequestsAreTold(t *testing.T) {
+	t.Parallel()
+	type told struct {
+		status         int
+		reason, remote string
+		proto          int
+	}
+	all := make(chan told, 10)
+	p, _ := frames(t, reusing(describe), func(c *front2.Config) {
+		c.Refuse = func(w http.ResponseWriter, r *http.Request, status int, reason string) {
+			w.Header().Set("Content-Type", "text/plain")
+			w.WriteHeader(status)
+			_, _ = w.Write([]byte("no"))
+			all <- told{status, reason, r.RemoteAddr, r.ProtoMajor}
+		}
+	})
+	for i, fields := range [][]string{
+		usual("GET", "/", "X-A", "b"),
+		usual("GET", "/", "connection", "close"),
+		usual("GET", "/", "x-a", "b\r\nx-b: c"),
+		{":method", "GET", ":scheme", "https", ":authority", "a"},
+		usual("GET", "/", "content-length", "+1"),
+	} {
+		id := uint32(2*i + 1)
+		p.ask(id, true, fields...)
+		if got := p.until(id); got.what != "reset" || got.fields != nil {
+			t.Errorf("%q: got %+v, want a reset and nothing else", fields, got)
+		}
+		p.alive() // told before anything else is read
+		select {
+		case got := <-all:
+			if got.status != 400 || got.reason == "" || got.remote != p.conn.LocalAddr().String() || got.proto != 2 {
+				t.Errorf("%q: got %+v", fields, got)
+			}
+		default:
+			t.Errorf("%q: nobody was told", fields)
+		}
+	}
+	p.must(p.WriteContinuation(99, true, nil))
+	if got := p.until(0); got.what != "goaway" {
+		t.Errorf("got %+v, want GOAWAY", got)
+	}
+	if got := <-all; got.status != 400 || got.reason == "" {
+		t.Errorf("got %+v for a connection that breaks the protocol", got)
+	}
+}
