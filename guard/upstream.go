@@ -61,9 +61,13 @@ func newUpstream(c *Upstream, risks []string) (*upstream, error) {
 	if timeout == 0 {
 		timeout = 30 * time.Second
 	}
+	below := dial
+	if u.scheme == "https" {
+		below = origin.UntilSaid(dial)
+	}
 	newTransport := func(protocols *http.Protocols) *http.Transport {
 		return &http.Transport{
-			DialContext:            dial,
+			DialContext:            below,
 			TLSClientConfig:        upstreamTLS(c, risks),
 			TLSHandshakeTimeout:    dialTimeout,
 			ResponseHeaderTimeout:  timeout,

@@ -3,7 +3,9 @@ package origin
 import (
 	"context"
 	"crypto/tls"
+	"errors"
 	"fmt"
+	"io"
 	"net"
 	"time"
 )
@@ -48,7 +50,41 @@ func (r *records) Read(p []byte) (n int, err error) {
 		n, err = r.Conn.Read(p)
 	}
 	r.follow(p[:n])
-	return n, err
+	return n, said(err)
+}
+
+// errCut says that a connection has ended below TLS. Anybody on the path can do
+// that; an answer that only the end of the connection ends is not whole then
+// (RFC 9112 §9.8). It looks like an error of the network, which it may be.
+var errCut error = &net.OpError{Op: "read", Net: "tcp", Err: errors.New("connection ended, but TLS did not (no close_notify)")}
+
+// said makes the end of a connection below TLS an error. TLS' own end is not
+// read from there.
+func said(err error) error {
+	if err == io.EOF { //nolint:errorlint // connections return it bare
+		return errCut
+	}
+	return err
+}
+
+// UntilSaid makes a dial function for connections below TLS out of another.
+// They end as an error; TLS' own end is none.
+func UntilSaid(dial func(ctx context.Context, network, addr string) (net.Conn, error)) func(context.Context, string, string) (net.Conn, error) {
+	return func(ctx context.Context, network, addr string) (net.Conn, error) {
+		c, err := dial(ctx, network, addr)
+		if err != nil {
+			return nil, err
+		}
+		return untilSaid{c}, nil
+	}
+}
+
+type untilSaid struct{ net.Conn }
+
+// Read implements net.Conn.
+func (c untilSaid) Read(p []byte) (int, error) {
+	n, err := c.Conn.Read(p)
+	return n, said(err)
 }
 
 // follow keeps count of where records end (RFC 8446 §5.1).
