@@ -16,7 +16,8 @@ const module = "github.com/wiretight/wiretight/"
 // listed may not exist. docs/request-cycle.md shows the same picture.
 var floors = map[string][]string{
 	"internal/redact":          {},
-	"internal/token":           {"internal/redact"},
+	"internal/montgomery":      {},
+	"internal/token":           {"internal/redact", "internal/montgomery"},
 	"internal/attack":          {"internal/redact", "internal/token"},
 	"internal/catalog":         {"internal/redact"},
 	"internal/tlsprobe":        {"internal/redact"},
@@ -38,7 +39,8 @@ var floors = map[string][]string{
 	"internal/admin":           {"guard", "internal/redact", "internal/serve"},
 	"internal/config":          {"guard", "internal/redact", "internal/token", "internal/keyset", "internal/serve", "internal/store"},
 	"cmd/wiretight":            {"*"},
-	"internal/cluster":         {},
+	"internal/testpki":         {},
+	"internal/cluster":         {"internal/testpki"},
 	"bench":                    {},
 	"bench/soak":               {"internal/cluster"},
 	"bench/scale":              {"internal/cluster", "internal/store", "internal/revocation"},
@@ -47,10 +49,11 @@ var floors = map[string][]string{
 
 // computing rooms know neither the network, nor the disk, nor the time.
 var computing = map[string][]string{
-	"internal/redact":  {"net", "net/http", "os", "time"},
-	"internal/token":   {"net", "net/http", "os"},
-	"internal/attack":  {"net", "net/http", "os"},
-	"internal/catalog": {"net", "net/http", "os", "time"},
+	"internal/redact":     {"net", "net/http", "os", "time"},
+	"internal/montgomery": {"net", "net/http", "os", "time"},
+	"internal/token":      {"net", "net/http", "os"},
+	"internal/attack":     {"net", "net/http", "os"},
+	"internal/catalog":    {"net", "net/http", "os", "time"},
 }
 
 // forbidden modules, anywhere outside tests.
@@ -112,10 +115,11 @@ func TestImportsOnlyGoDown(t *testing.T) {
 	}
 }
 
-// TestProductsStayApart holds guard, issuer and scan to not knowing each other.
+// TestProductsStayApart holds guard, issuer and scan to not knowing each other,
+// and the program to not knowing what only tests and measurements need.
 func TestProductsStayApart(t *testing.T) {
 	t.Parallel()
-	apart := map[string][]string{"guard": {"issuer", "scan"}, "scan": {"guard", "issuer"}, "scan/checks": {"guard", "issuer"}, "scan/report": {"guard", "issuer"}, "issuer": {"guard", "scan"}}
+	apart := map[string][]string{"guard": {"issuer", "scan"}, "scan": {"guard", "issuer"}, "scan/checks": {"guard", "issuer"}, "scan/report": {"guard", "issuer"}, "issuer": {"guard", "scan"}, "cmd/wiretight": {"internal/testpki", "internal/cluster", "internal/store/storetest"}}
 	for _, p := range packages(t) {
 		for _, other := range apart[strings.TrimPrefix(p.ImportPath, module)] {
 			if contains(p.Deps, module+other) {

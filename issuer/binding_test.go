@@ -1,17 +1,14 @@
 package issuer_test
 
 import (
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
 	"crypto/tls"
 	"crypto/x509"
 	"crypto/x509/pkix"
-	"math/big"
 	"net/http"
 	"testing"
 	"time"
 
+	"github.com/wiretight/wiretight/internal/testpki"
 	"github.com/wiretight/wiretight/internal/token"
 	"github.com/wiretight/wiretight/issuer"
 )
@@ -185,20 +182,12 @@ func TestBindingDPoPRefusesWithout(t *testing.T) {
 
 func clientCertificate(t testing.TB) *tls.Certificate {
 	t.Helper()
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	id, err := testpki.Issue(&x509.Certificate{Subject: pkix.Name{CommonName: "client"}}, nil, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	tmpl := &x509.Certificate{SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "client"}, NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour)}
-	der, err := x509.CreateCertificate(rand.Reader, tmpl, tmpl, key.Public(), key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	leaf, err := x509.ParseCertificate(der)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return &tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key, Leaf: leaf}
+	pair := id.TLS()
+	return &pair
 }
 
 // TestCertificateBinding is RFC 8705 §3.

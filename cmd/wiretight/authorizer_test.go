@@ -3,8 +3,6 @@ package main
 import (
 	"context"
 	"crypto/tls"
-	"crypto/x509"
-	"encoding/pem"
 	"net"
 	"net/http"
 	"os"
@@ -82,9 +80,7 @@ func TestAuthorizerListensForEnvoy(t *testing.T) {
 			g := b.start("-c", "wiretight.yaml")
 			secure := insecure.NewCredentials()
 			if name == "TLS" {
-				roots := x509.NewCertPool()
-				roots.AddCert(b.ca.cert)
-				secure = credentials.NewClientTLSFromCert(roots, testHost)
+				secure = credentials.NewClientTLSFromCert(b.ca.Pool(), testHost)
 			}
 			_, port, err := net.SplitHostPort(g.listening(authorizerGRPC))
 			if err != nil {
@@ -140,11 +136,9 @@ func TestAuthorizerOffLoopback(t *testing.T) {
 			b.config("store: \"memory:\"\n" + tc.more + "authorizer: {http: \"0.0.0.0:0\", trusted_peers: [127.0.0.0/8]}")
 			g := b.start("-c", "wiretight.yaml")
 			addr := g.listening(authorizerHTTP)
-			roots := x509.NewCertPool()
-			roots.AddCert(b.ca.cert)
 			var conf *tls.Config
 			if tc.tls {
-				conf = &tls.Config{RootCAs: roots, ServerName: testHost}
+				conf = &tls.Config{RootCAs: b.ca.Pool(), ServerName: testHost}
 				if got, err := b.authorize(addr, nil, b.mint(nil)); err == nil && got == 200 {
 					t.Error("got 200 in clear, want none")
 				}
@@ -163,8 +157,7 @@ func TestAuthorizerOffLoopback(t *testing.T) {
 // writeRoot writes the authority's own certificate.
 func (a *authority) writeRoot(t testing.TB, file string) {
 	t.Helper()
-	text := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: a.cert.Raw})
-	if err := os.WriteFile(file, text, 0o600); err != nil {
+	if err := os.WriteFile(file, a.CertPEM(), 0o600); err != nil {
 		t.Fatal(err)
 	}
 }

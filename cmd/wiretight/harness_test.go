@@ -7,11 +7,8 @@ import (
 	"crypto/elliptic"
 	"crypto/rand"
 	"crypto/tls"
-	"crypto/x509"
-	"crypto/x509/pkix"
 	"encoding/hex"
 	"encoding/json"
-	"encoding/pem"
 	"errors"
 	"fmt"
 	"io"
@@ -31,6 +28,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/wiretight/wiretight/internal/testpki"
 	"github.com/wiretight/wiretight/internal/token"
 )
 
@@ -216,61 +214,28 @@ func jwks(signers ...*token.Signer) []byte {
 }
 
 // authority issues server certificates for testHost.
-type authority struct {
-	cert *x509.Certificate
-	key  *ecdsa.PrivateKey
-}
+type authority struct{ *testpki.Identity }
 
 func newAuthority(t testing.TB) *authority {
 	t.Helper()
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	root, err := testpki.NewRoot("test CA")
 	if err != nil {
 		t.Fatal(err)
 	}
-	template := &x509.Certificate{
-		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "test CA"}, IsCA: true, BasicConstraintsValid: true,
-		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(24 * time.Hour), KeyUsage: x509.KeyUsageCertSign,
-	}
-	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	cert, err := x509.ParseCertificate(der)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return &authority{cert, key}
+	return &authority{root}
 }
 
 // write issues a fresh certificate and returns its serial number.
 func (a *authority) write(t testing.TB, certFile, keyFile string) *big.Int {
 	t.Helper()
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	server, err := testpki.Issue(testpki.Server(testHost), nil, a.Identity)
+	if err == nil {
+		err = server.Write(certFile, keyFile)
+	}
 	if err != nil {
 		t.Fatal(err)
 	}
-	serial, err := rand.Int(rand.Reader, big.NewInt(1<<62))
-	if err != nil {
-		t.Fatal(err)
-	}
-	template := &x509.Certificate{
-		SerialNumber: serial, DNSNames: []string{testHost}, NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(12 * time.Hour),
-		KeyUsage: x509.KeyUsageDigitalSignature, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
-	}
-	der, err := x509.CreateCertificate(rand.Reader, template, a.cert, key.Public(), a.key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	keyDER, err := x509.MarshalPKCS8PrivateKey(key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for file, block := range map[string]*pem.Block{keyFile: {Type: "PRIVATE KEY", Bytes: keyDER}, certFile: {Type: "CERTIFICATE", Bytes: der}} {
-		if err := os.WriteFile(file, pem.EncodeToMemory(block), 0o600); err != nil {
-			t.Fatal(err)
-		}
-	}
-	return serial
+	return server.Cert.SerialNumber
 }
 
 // output is a stream of a process, readable while it grows.
@@ -400,10 +365,8 @@ func within(t testing.TB, limit time.Duration, what string, ok func() bool) time
 // newClient makes a client with connections of its own that reaches the guard
 // as testHost.
 func (g *instance) newClient() *http.Client {
-	roots := x509.NewCertPool()
-	roots.AddCert(g.bed.ca.cert)
 	tr := &http.Transport{
-		TLSClientConfig:    &tls.Config{RootCAs: roots},
+		TLSClientConfig:    &tls.Config{RootCAs: g.bed.ca.Pool()},
 		DisableCompression: true,
 		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
 			var d net.Dialer

@@ -4,15 +4,10 @@ package docker_test
 
 import (
 	"bufio"
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
 	"crypto/tls"
 	"crypto/x509"
 	"debug/elf"
-	"encoding/pem"
 	"fmt"
-	"math/big"
 	"net/http"
 	"os"
 	"os/exec"
@@ -24,6 +19,8 @@ import (
 	"time"
 
 	"go.yaml.in/yaml/v4"
+
+	"github.com/wiretight/wiretight/internal/testpki"
 )
 
 // nobody is the user and group of the image.
@@ -96,7 +93,7 @@ func TestImage(t *testing.T) {
 		t.Errorf("the program is not static: it needs %v", libraries)
 	}
 
-	furnish(t, root)
+	roots := furnish(t, root)
 	inside := func(args ...string) *exec.Cmd {
 		cmd := exec.Command("/wiretight", args...)
 		cmd.Dir, cmd.Env = "/var/lib/wiretight", []string{}
@@ -134,7 +131,7 @@ func TestImage(t *testing.T) {
 	}()
 	select {
 	case at := <-ready:
-		client := http.Client{Timeout: 10 * time.Second, Transport: &http.Transport{TLSClientConfig: &tls.Config{RootCAs: roots(t, root), ServerName: "api.example.com"}}}
+		client := http.Client{Timeout: 10 * time.Second, Transport: &http.Transport{TLSClientConfig: &tls.Config{RootCAs: roots, ServerName: "api.example.com"}}}
 		request, _ := http.NewRequest(http.MethodGet, at+"/items", nil)
 		request.Host = "api.example.com"
 		res, err := client.Do(request)
@@ -183,20 +180,11 @@ store: "bolt:///var/lib/wiretight/state.db"
 
 const keys = `{"keys":[{"kty":"EC","crv":"P-256","kid":"1","alg":"ES256","x":"f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU","y":"x_FEzRu9m36HLN_tue659LNpXW6pCyStikYjKIWI5a0"}]}`
 
-// furnish puts into root what the image and its mounts would hold.
-func furnish(t *testing.T, root string) {
+// furnish puts into root what the image and its mounts would hold, and returns
+// who trusts the certificate there.
+func furnish(t *testing.T, root string) *x509.CertPool {
 	t.Helper()
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	now := time.Now()
-	template := x509.Certificate{SerialNumber: big.NewInt(1), DNSNames: []string{"api.example.com"}, NotBefore: now.Add(-time.Hour), NotAfter: now.Add(90 * 24 * time.Hour)}
-	der, err := x509.CreateCertificate(rand.Reader, &template, &template, key.Public(), key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	private, err := x509.MarshalPKCS8PrivateKey(key)
+	server, err := testpki.SelfSigned("api.example.com")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -208,16 +196,16 @@ func furnish(t *testing.T, root string) {
 	if err := os.MkdirAll(etc, 0o755); err != nil {
 		t.Fatal(err)
 	}
-	for name, content := range map[string][]byte{
-		"wiretight.yaml": []byte(configuration), "jwks.json": []byte(keys),
-		"fullchain.pem": pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}),
-		"privkey.pem":   pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: private}),
-	} {
-		path := filepath.Join(etc, name)
-		if err := os.WriteFile(path, content, 0o400); err != nil {
+	if err := server.Write(filepath.Join(etc, "fullchain.pem"), filepath.Join(etc, "privkey.pem")); err != nil {
+		t.Fatal(err)
+	}
+	for name, content := range map[string]string{"wiretight.yaml": configuration, "jwks.json": keys} {
+		if err := os.WriteFile(filepath.Join(etc, name), []byte(content), 0o400); err != nil {
 			t.Fatal(err)
 		}
-		own(t, path)
+	}
+	for _, name := range []string{"wiretight.yaml", "jwks.json", "fullchain.pem", "privkey.pem"} {
+		own(t, filepath.Join(etc, name))
 	}
 	if err := os.Chmod(state, 0o700); err != nil {
 		t.Fatal(err)
@@ -226,6 +214,7 @@ func furnish(t *testing.T, root string) {
 	if err := os.Chmod(root, 0o755); err != nil {
 		t.Fatal(err)
 	}
+	return server.Pool()
 }
 
 // own gives a path to the image's user. Who is not root is that user already.
@@ -237,17 +226,6 @@ func own(t *testing.T, path string) {
 	if err := os.Chown(path, nobody, nobody); err != nil {
 		t.Fatal(err)
 	}
-}
-
-func roots(t *testing.T, root string) *x509.CertPool {
-	t.Helper()
-	text, err := os.ReadFile(filepath.Join(root, "etc/wiretight/fullchain.pem"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	pool := x509.NewCertPool()
-	pool.AppendCertsFromPEM(text)
-	return pool
 }
 
 // TestCompose reads the services: none may write, gain rights or be root, and

@@ -1,15 +1,8 @@
 package fastapi_test
 
 import (
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
-	"crypto/x509"
-	"crypto/x509/pkix"
 	"encoding/json"
-	"encoding/pem"
 	"errors"
-	"math/big"
 	"net/url"
 	"os"
 	"os/exec"
@@ -22,6 +15,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/wiretight/wiretight/internal/catalog"
+	"github.com/wiretight/wiretight/internal/testpki"
 	"github.com/wiretight/wiretight/scan"
 )
 
@@ -250,35 +244,22 @@ func (e *example) startMendedTLS() string {
 // certify writes ca.pem, cert.pem for localhost, and key.pem.
 func (e *example) certify() {
 	e.t.Helper()
-	now := time.Now()
-	check := func(err error) {
-		e.t.Helper()
-		if err != nil {
-			e.t.Fatal(err)
-		}
+	ca, err := testpki.NewRoot("Example Root")
+	if err != nil {
+		e.t.Fatal(err)
 	}
-	caKey, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	check(err)
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	check(err)
-	ca := &x509.Certificate{
-		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "Example Root"}, NotBefore: now.Add(-time.Hour), NotAfter: now.AddDate(1, 0, 0),
-		IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign,
+	// Half a year: one that ends within days would be a finding.
+	t := testpki.Server("localhost")
+	t.NotAfter = time.Now().AddDate(0, 6, 0)
+	server, err := testpki.Issue(t, nil, ca)
+	if err != nil {
+		e.t.Fatal(err)
 	}
-	caDER, err := x509.CreateCertificate(rand.Reader, ca, ca, caKey.Public(), caKey)
-	check(err)
-	leaf := &x509.Certificate{
-		SerialNumber: big.NewInt(2), Subject: pkix.Name{CommonName: "localhost"}, DNSNames: []string{"localhost"}, NotBefore: now.Add(-time.Hour),
-		NotAfter: now.AddDate(0, 6, 0), KeyUsage: x509.KeyUsageDigitalSignature, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
+	if err := os.WriteFile(filepath.Join(e.dir, "ca.pem"), ca.CertPEM(), 0o600); err != nil {
+		e.t.Fatal(err)
 	}
-	der, err := x509.CreateCertificate(rand.Reader, leaf, ca, key.Public(), caKey)
-	check(err)
-	private, err := x509.MarshalPKCS8PrivateKey(key)
-	check(err)
-	for name, block := range map[string]*pem.Block{
-		"ca.pem": {Type: "CERTIFICATE", Bytes: caDER}, "cert.pem": {Type: "CERTIFICATE", Bytes: der}, "key.pem": {Type: "PRIVATE KEY", Bytes: private},
-	} {
-		check(os.WriteFile(filepath.Join(e.dir, name), pem.EncodeToMemory(block), 0o600))
+	if err := server.Write(filepath.Join(e.dir, "cert.pem"), filepath.Join(e.dir, "key.pem")); err != nil {
+		e.t.Fatal(err)
 	}
 }
 

@@ -9,9 +9,7 @@ import (
 	"crypto/rand"
 	"crypto/x509"
 	"encoding/json"
-	"encoding/pem"
 	"fmt"
-	"math/big"
 	"net"
 	"os"
 	"os/exec"
@@ -20,6 +18,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/wiretight/wiretight/internal/testpki"
 	"github.com/wiretight/wiretight/internal/token"
 )
 
@@ -150,28 +149,19 @@ func (b *bed) writeKeys() {
 	if err != nil {
 		b.t.Fatal(err)
 	}
-	key := newKey(b.t)
-	now := time.Now()
-	template := x509.Certificate{
-		SerialNumber: big.NewInt(1), DNSNames: []string{host}, NotBefore: now.Add(-time.Hour), NotAfter: now.Add(90 * 24 * time.Hour),
-		IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageDigitalSignature | x509.KeyUsageCertSign,
-	}
-	der, err := x509.CreateCertificate(rand.Reader, &template, &template, key.Public(), key)
+	server, err := testpki.SelfSigned(host)
 	if err != nil {
 		b.t.Fatal(err)
 	}
-	secret, err := x509.MarshalPKCS8PrivateKey(key)
+	private, err := server.KeyPEM()
 	if err != nil {
 		b.t.Fatal(err)
 	}
-	cert := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})
-	private := pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: secret})
-	b.roots = x509.NewCertPool()
-	b.roots.AppendCertsFromPEM(cert)
+	b.roots = server.Pool()
 	b.write("jwks.json", set)
-	b.write("fullchain.pem", cert)
+	b.write("fullchain.pem", server.CertPEM())
 	b.write("privkey.pem", private)
-	b.write("both.pem", append(cert, private...))
+	b.write("both.pem", append(server.CertPEM(), private...))
 }
 
 func newKey(t testing.TB) *ecdsa.PrivateKey {

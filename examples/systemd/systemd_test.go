@@ -2,12 +2,6 @@
 package systemd_test
 
 import (
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
-	"crypto/x509"
-	"encoding/pem"
-	"math/big"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -15,7 +9,8 @@ import (
 	"strconv"
 	"strings"
 	"testing"
-	"time"
+
+	"github.com/wiretight/wiretight/internal/testpki"
 )
 
 // worst is the exposure that systemd-analyze may give the service at most, of
@@ -89,36 +84,18 @@ func TestConfiguration(t *testing.T) {
 			t.Errorf("wiretight.yaml reads the credential %s, which the service does not load", m[1])
 		}
 	}
-	writePair(t, dir)
+	server, err := testpki.SelfSigned("api.example.com")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := server.Write(filepath.Join(dir, "fullchain.pem"), filepath.Join(dir, "privkey.pem")); err != nil {
+		t.Fatal(err)
+	}
 	config := filepath.Join(dir, "wiretight.yaml")
 	if err := os.WriteFile(config, []byte(strings.ReplaceAll(string(text), credentials, dir)), 0o644); err != nil {
 		t.Fatal(err)
 	}
 	if out, err := exec.Command(program, "config", "check", "-c", config).CombinedOutput(); err != nil {
 		t.Errorf("config check: %v\n%s", err, out)
-	}
-}
-
-// writePair makes a certificate for the host of the example.
-func writePair(t *testing.T, dir string) {
-	t.Helper()
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	now := time.Now()
-	template := x509.Certificate{SerialNumber: big.NewInt(1), DNSNames: []string{"api.example.com"}, NotBefore: now.Add(-time.Hour), NotAfter: now.Add(90 * 24 * time.Hour)}
-	der, err := x509.CreateCertificate(rand.Reader, &template, &template, key.Public(), key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	private, err := x509.MarshalPKCS8PrivateKey(key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for name, block := range map[string]*pem.Block{"fullchain.pem": {Type: "CERTIFICATE", Bytes: der}, "privkey.pem": {Type: "PRIVATE KEY", Bytes: private}} {
-		if err := os.WriteFile(filepath.Join(dir, name), pem.EncodeToMemory(block), 0o600); err != nil {
-			t.Fatal(err)
-		}
 	}
 }

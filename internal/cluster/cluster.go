@@ -11,6 +11,8 @@ import (
 	"os"
 	"path/filepath"
 	"time"
+
+	"github.com/wiretight/wiretight/internal/testpki"
 )
 
 // The names under which the guards and their issuers are known.
@@ -62,12 +64,12 @@ type Cluster struct {
 	Guards []*Guard
 	Judge  *Judge
 
-	cfg       Config
-	dir       string
-	authority *authority
-	mint      *minter
-	upstream  *upstream
-	storeURL  string
+	cfg      Config
+	dir      string
+	server   *testpki.Identity // what every guard shows
+	mint     *minter
+	upstream *upstream
+	storeURL string
 }
 
 // Start runs a store, an upstream and the guards, and makes the users. What it
@@ -86,7 +88,7 @@ func Start(ctx context.Context, cfg Config) (*Cluster, error) {
 }
 
 func (c *Cluster) start(ctx context.Context) (err error) {
-	if c.authority, err = newAuthority(); err != nil {
+	if c.server, err = testpki.SelfSigned(host); err != nil {
 		return err
 	}
 	if c.mint, err = newMinter(); err != nil {

@@ -3,7 +3,6 @@ package cluster
 import (
 	"context"
 	"crypto/tls"
-	"crypto/x509"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -57,7 +56,7 @@ func (c *Cluster) newGuard(ctx context.Context) (*Guard, error) {
 		u.Host = g.Relay.listener.Addr().String()
 		at = u.String()
 	}
-	if err := c.authority.write(filepath.Join(g.dir, "cert.pem"), filepath.Join(g.dir, "key.pem")); err != nil {
+	if err := c.server.Write(filepath.Join(g.dir, "cert.pem"), filepath.Join(g.dir, "key.pem")); err != nil {
 		return nil, err
 	}
 	text := fmt.Sprintf(`listen: "127.0.0.1:0"
@@ -102,10 +101,8 @@ func (g *Guard) start(ctx context.Context) (err error) {
 	case <-ctx.Done():
 		return ctx.Err()
 	}
-	roots := x509.NewCertPool()
-	roots.AddCert(g.c.authority.cert)
 	g.client = &http.Client{Timeout: 15 * time.Second, Transport: &http.Transport{
-		TLSClientConfig:     &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS13},
+		TLSClientConfig:     &tls.Config{RootCAs: g.c.server.Pool(), MinVersion: tls.VersionTLS13},
 		MaxIdleConnsPerHost: 256,
 		DisableCompression:  true,
 		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {

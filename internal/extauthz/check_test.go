@@ -6,11 +6,9 @@ import (
 	"crypto/elliptic"
 	"crypto/rand"
 	"crypto/sha256"
-	"crypto/x509"
 	"encoding/json"
 	"encoding/pem"
 	"errors"
-	"math/big"
 	"net/netip"
 	"strings"
 	"sync"
@@ -21,6 +19,7 @@ import (
 
 	"github.com/wiretight/wiretight/guard"
 	"github.com/wiretight/wiretight/internal/store"
+	"github.com/wiretight/wiretight/internal/testpki"
 	"github.com/wiretight/wiretight/internal/token"
 )
 
@@ -250,16 +249,11 @@ func TestCheckCertificate(t *testing.T) {
 
 func newCertificate(t *testing.T) []byte {
 	t.Helper()
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	id, err := testpki.SelfSigned("client")
 	if err != nil {
 		t.Fatal(err)
 	}
-	template := &x509.Certificate{SerialNumber: big.NewInt(time.Now().UnixNano())}
-	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return der
+	return id.Cert.Raw
 }
 
 // TestServerName refuses a request for another host than the handshake's.

@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"github.com/wiretight/wiretight/internal/serve"
+	"github.com/wiretight/wiretight/internal/testpki"
 )
 
 // keyOf is the kind of key that issue makes unless told otherwise.
@@ -83,9 +84,6 @@ func sign(t testing.TB, s spec, parent *x509.Certificate, signer crypto.Signer) 
 		BasicConstraintsValid: true,
 		IsCA:                  s.isCA,
 	}
-	if s.from.IsZero() {
-		tmpl.NotBefore = time.Now().Add(-time.Hour)
-	}
 	if s.until.IsZero() {
 		tmpl.NotAfter = time.Now().Add(30 * 24 * time.Hour)
 	}
@@ -99,18 +97,15 @@ func sign(t testing.TB, s spec, parent *x509.Certificate, signer crypto.Signer) 
 			tmpl.DNSNames = append(tmpl.DNSNames, n)
 		}
 	}
-	if parent == nil {
-		parent = tmpl
+	var by *testpki.Identity
+	if parent != nil {
+		by = &testpki.Identity{Cert: parent, Key: signer}
 	}
-	der, err := x509.CreateCertificate(rand.Reader, tmpl, parent, s.key.Public(), signer)
+	made, err := testpki.Issue(tmpl, s.key, by)
 	if err != nil {
 		t.Fatal(err)
 	}
-	cert, err := x509.ParseCertificate(der)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return cert
+	return made.Cert
 }
 
 // issue makes a leaf.

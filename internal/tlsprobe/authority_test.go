@@ -9,12 +9,13 @@ import (
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/pem"
-	"math/big"
 	"net"
 	"os"
 	"path/filepath"
 	"testing"
 	"time"
+
+	"github.com/wiretight/wiretight/internal/testpki"
 )
 
 const host = "probe.test"
@@ -37,32 +38,18 @@ func newKey(t testing.TB) crypto.Signer {
 // issue signs template with by's key; by of nil means with its own.
 func issue(t testing.TB, by *authority, template x509.Certificate, key crypto.Signer) *authority {
 	t.Helper()
-	if template.SerialNumber == nil {
-		n, err := rand.Int(rand.Reader, big.NewInt(1<<60))
-		if err != nil {
-			t.Fatal(err)
-		}
-		template.SerialNumber = n
-	}
-	if template.NotBefore.IsZero() {
-		template.NotBefore = time.Now().Add(-time.Hour)
-	}
 	if template.NotAfter.IsZero() {
 		template.NotAfter = time.Now().AddDate(1, 0, 0)
 	}
-	parent, signer := &template, key
+	var signer *testpki.Identity
 	if by != nil {
-		parent, signer = by.cert, by.key
+		signer = &testpki.Identity{Cert: by.cert, Key: by.key}
 	}
-	der, err := x509.CreateCertificate(rand.Reader, &template, parent, key.Public(), signer)
+	made, err := testpki.Issue(&template, key, signer)
 	if err != nil {
 		t.Fatal(err)
 	}
-	cert, err := x509.ParseCertificate(der)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return &authority{cert, key}
+	return &authority{made.Cert, key}
 }
 
 func newCA(t testing.TB, by *authority, name string, mutate ...func(*x509.Certificate)) *authority {

@@ -3,8 +3,7 @@ package checks
 import (
 	"bufio"
 	"context"
-	"crypto/ecdsa"
-	"crypto/elliptic"
+	"crypto"
 	"crypto/hmac"
 	"crypto/rand"
 	"crypto/sha256"
@@ -17,7 +16,6 @@ import (
 	"fmt"
 	"io"
 	"log"
-	"math/big"
 	"net"
 	"net/http"
 	"slices"
@@ -27,6 +25,7 @@ import (
 	"time"
 
 	"github.com/wiretight/wiretight/internal/redact"
+	"github.com/wiretight/wiretight/internal/testpki"
 	"github.com/wiretight/wiretight/scan"
 )
 
@@ -266,30 +265,19 @@ func goodToken(t testing.TB) string {
 
 // pki has a CA that the scans of fixtures trust.
 type pki struct {
-	ca   *x509.Certificate
-	key  *ecdsa.PrivateKey
+	ca   *testpki.Identity
 	pool *x509.CertPool
 }
 
 var newPKI = sync.OnceValues(func() (*pki, error) {
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		return nil, err
-	}
-	template := &x509.Certificate{
-		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "Test Root"}, IsCA: true, BasicConstraintsValid: true,
+	ca, err := testpki.Issue(&x509.Certificate{
+		Subject: pkix.Name{CommonName: "Test Root"}, IsCA: true, BasicConstraintsValid: true,
 		KeyUsage: x509.KeyUsageCertSign, NotBefore: time.Now().AddDate(-2, 0, 0), NotAfter: time.Now().AddDate(5, 0, 0),
-	}
-	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
+	}, nil, nil)
 	if err != nil {
 		return nil, err
 	}
-	p := &pki{key: key, pool: x509.NewCertPool()}
-	if p.ca, err = x509.ParseCertificate(der); err != nil {
-		return nil, err
-	}
-	p.pool.AddCert(p.ca)
-	return p, nil
+	return &pki{ca, ca.Pool()}, nil
 })
 
 func testPKI(t testing.TB) *pki {
@@ -304,28 +292,21 @@ func testPKI(t testing.TB) *pki {
 // leaf issues a certificate for a name or an address, changed by mutate.
 func (p *pki) leaf(t testing.TB, name string, mutate ...func(*x509.Certificate)) tls.Certificate {
 	t.Helper()
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	template := &x509.Certificate{
-		SerialNumber: big.NewInt(time.Now().UnixNano()), Subject: pkix.Name{CommonName: name},
-		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().AddDate(1, 0, 0),
-		KeyUsage: x509.KeyUsageDigitalSignature, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
-	}
-	if ip := net.ParseIP(name); ip != nil {
-		template.IPAddresses = []net.IP{ip}
-	} else {
-		template.DNSNames = []string{name}
-	}
+	return issued(t, testpki.Server(name), nil, p.ca, mutate)
+}
+
+// issued is a certificate that is good for a year, changed by mutate.
+func issued(t testing.TB, template *x509.Certificate, key crypto.Signer, by *testpki.Identity, mutate []func(*x509.Certificate)) tls.Certificate {
+	t.Helper()
+	template.NotBefore, template.NotAfter = time.Now().Add(-time.Hour), time.Now().AddDate(1, 0, 0)
 	for _, m := range mutate {
 		m(template)
 	}
-	der, err := x509.CreateCertificate(rand.Reader, template, p.ca, key.Public(), p.key)
+	made, err := testpki.Issue(template, key, by)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}
+	return made.TLS()
 }
 
 // look runs one check against a fixture and returns its verdict, also where it

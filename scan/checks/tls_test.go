@@ -2,17 +2,15 @@ package checks
 
 import (
 	"context"
-	"crypto/ecdsa"
+	"crypto"
 	"crypto/rand"
 	"crypto/rsa"
 	"crypto/tls"
 	"crypto/x509"
-	"crypto/x509/pkix"
 	"encoding/binary"
 	"encoding/pem"
 	"fmt"
 	"io"
-	"math/big"
 	"net"
 	"net/http"
 	"os"
@@ -23,6 +21,7 @@ import (
 	"time"
 
 	"github.com/wiretight/wiretight/internal/catalog"
+	"github.com/wiretight/wiretight/internal/testpki"
 	"github.com/wiretight/wiretight/scan"
 )
 
@@ -39,32 +38,15 @@ func shown(t testing.TB, cert tls.Certificate, more ...func(*tls.Config)) *fixtu
 
 // signedBy issues a certificate for api.test with key, by parent's. A nil parent:
 // by itself.
-func signedBy(t testing.TB, parent *pki, key any, mutate ...func(*x509.Certificate)) tls.Certificate {
+func signedBy(t testing.TB, parent *pki, key crypto.Signer, mutate ...func(*x509.Certificate)) tls.Certificate {
 	t.Helper()
-	template := &x509.Certificate{
-		SerialNumber: big.NewInt(time.Now().UnixNano()), Subject: pkix.Name{CommonName: "api.test"}, DNSNames: []string{"api.test"},
-		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().AddDate(1, 0, 0),
-		KeyUsage: x509.KeyUsageDigitalSignature | x509.KeyUsageKeyEncipherment, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
-	}
-	for _, m := range mutate {
-		m(template)
-	}
-	var public any
-	switch k := key.(type) {
-	case *rsa.PrivateKey:
-		public = &k.PublicKey
-	case *ecdsa.PrivateKey:
-		public = &k.PublicKey
-	}
-	by, signer := template, key
+	template := testpki.Server("api.test")
+	template.KeyUsage |= x509.KeyUsageKeyEncipherment
+	var by *testpki.Identity
 	if parent != nil {
-		by, signer = parent.ca, any(parent.key)
+		by = parent.ca
 	}
-	der, err := x509.CreateCertificate(rand.Reader, template, by, public, signer)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}
+	return issued(t, template, key, by, mutate)
 }
 
 func rsaKey(t testing.TB, bits int) *rsa.PrivateKey {
