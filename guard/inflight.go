@@ -35,6 +35,7 @@ type flight struct {
 	hijacked atomic.Bool           // the connection is no longer the server's
 	active   atomic.Int64          // Unix nanoseconds of the last byte, set by the answer
 	broken   atomic.Pointer[error] // why the request's body could not be read
+	pace     pace                  // of the request's body
 	cut      cutReason
 
 	shard      *inflightShard
@@ -54,6 +55,7 @@ type cutting struct {
 var (
 	clientGone   = &cutting{reason: "client went away"}
 	shuttingDown = &cutting{reason: "shutting down", kind: kindUnavailable}
+	dawdling     = &cutting{reason: "request body comes too slowly", kind: kindRequestTimeout}
 	tokenExpired = &cutting{reason: "token expired during the stream", rule: RuleExpired, kind: kindExpired}
 )
 
@@ -150,6 +152,9 @@ func (f *inflight) over(x *exchange, now time.Time) *cutting {
 	}
 	if idle := now.Sub(time.Unix(0, x.flight.active.Load())); idle > x.policy.idleStream && (x.flight.begun.Load() || x.flight.upload.Load()) {
 		return &cutting{reason: "nothing has moved for " + x.policy.idleStream.String(), kind: kindGatewayTimeout}
+	}
+	if x.dawdles(now) {
+		return dawdling
 	}
 	if !x.flight.stream.Load() || !x.verified {
 		return nil

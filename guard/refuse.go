@@ -57,6 +57,7 @@ var (
 	kindAsker            = &refusalKind{name: "proxy-not-trusted", status: 403, detail: "Proxy not trusted"}
 	kindNotFound         = &refusalKind{name: "not-found", status: 404, detail: "Not found"}
 	kindMethod           = &refusalKind{name: "method-not-allowed", status: 405, detail: "Method not allowed"}
+	kindRequestTimeout   = &refusalKind{name: "request-timeout", status: 408, detail: "Request timeout", close: true}
 	kindTooLarge         = &refusalKind{name: "content-too-large", status: 413, detail: "Content too large", close: true}
 	kindTooMany          = &refusalKind{name: "too-many-requests", status: 429, detail: "Too many requests"}
 	kindBadGateway       = &refusalKind{name: "bad-gateway", status: 502, detail: "Bad gateway"}

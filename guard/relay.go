@@ -135,7 +135,7 @@ func (x *exchange) upload() io.ReadCloser {
 	return &requestBody{ReadCloser: http.MaxBytesReader(x.w, x.r.Body, x.policy.maxBody), x: x}
 }
 
-// requestBody notes that an upload moves and what became of it. It leaves
+// requestBody notes that an upload moves, how fast, and what became of it. It leaves
 // closing to the server: Transport closes what it could not send, and the
 // server would then read all of it first.
 type requestBody struct {
@@ -144,8 +144,12 @@ type requestBody struct {
 }
 
 func (b *requestBody) Read(p []byte) (int, error) {
+	begin := b.x.guard.now().UnixNano()
+	b.x.flight.pace.since.Store(begin)
 	n, err := b.ReadCloser.Read(p)
-	b.x.flight.active.Store(b.x.guard.now().UnixNano())
+	end := b.x.guard.now().UnixNano()
+	b.x.flight.active.Store(end)
+	b.x.flight.pace.note(n, end-begin)
 	if err != nil {
 		b.x.flight.upload.Store(false)
 		if !errors.Is(err, io.EOF) {
