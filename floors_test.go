@@ -40,7 +40,9 @@ var floors = map[string][]string{
 	"internal/config":          {"guard", "internal/redact", "internal/token", "internal/keyset", "internal/serve", "internal/store"},
 	"cmd/wiretight":            {"*"},
 	"internal/testpki":         {},
+	"internal/testproc":        {},
 	"internal/cluster":         {"internal/testpki"},
+	"internal/port":            {},
 	"bench":                    {},
 	"bench/soak":               {"internal/cluster"},
 	"bench/scale":              {"internal/cluster", "internal/store", "internal/revocation"},
@@ -119,7 +121,7 @@ func TestImportsOnlyGoDown(t *testing.T) {
 // and the program to not knowing what only tests and measurements need.
 func TestProductsStayApart(t *testing.T) {
 	t.Parallel()
-	apart := map[string][]string{"guard": {"issuer", "scan"}, "scan": {"guard", "issuer"}, "scan/checks": {"guard", "issuer"}, "scan/report": {"guard", "issuer"}, "issuer": {"guard", "scan"}, "cmd/wiretight": {"internal/testpki", "internal/cluster", "internal/store/storetest"}}
+	apart := map[string][]string{"guard": {"issuer", "scan"}, "scan": {"guard", "issuer"}, "scan/checks": {"guard", "issuer"}, "scan/report": {"guard", "issuer"}, "issuer": {"guard", "scan"}, "cmd/wiretight": {"internal/testpki", "internal/testproc", "internal/cluster", "internal/store/storetest"}}
 	for _, p := range packages(t) {
 		for _, other := range apart[strings.TrimPrefix(p.ImportPath, module)] {
 			if contains(p.Deps, module+other) {

@@ -10,6 +10,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/wiretight/wiretight/internal/testproc"
 )
 
 // rightNginx asks as the documentation says.
@@ -83,7 +85,7 @@ func (b *bed) nginx(t *testing.T, conf, asked string) (addr string, stop func())
 	}
 	conf = strings.NewReplacer("DIR", b.dir, "PORT", port, "UPSTREAM", b.upstream.URL, "ASKED", asked).Replace(conf)
 	file := b.write("nginx-"+port+".conf", []byte(conf))
-	var said output
+	var said testproc.Output
 	cmd := exec.Command(path, "-p", b.dir, "-e", filepath.Join(b.dir, "nginx.log"), "-c", file)
 	cmd.Stdout, cmd.Stderr = &said, &said
 	if err := cmd.Start(); err != nil {

@@ -19,6 +19,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/wiretight/wiretight/internal/config"
+	"github.com/wiretight/wiretight/internal/testproc"
 )
 
 func TestGuardByFlagsAlone(t *testing.T) {
@@ -404,7 +405,7 @@ func TestNothingIsLeft(t *testing.T) {
 	t.Chdir(b.dir)
 	for range 3 {
 		ctx, cancel := context.WithCancel(t.Context())
-		var log output
+		var log testproc.Output
 		done := make(chan error, 1)
 		go func() { done <- runGuard(ctx, file, config.Flags{}, nil, &log) }()
 		eventually(t, "the guard is ready", func() bool { return readyLine.MatchString(log.String()) })

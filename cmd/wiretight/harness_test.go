@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"crypto/ecdsa"
 	"crypto/elliptic"
@@ -29,6 +28,7 @@ import (
 	"time"
 
 	"github.com/wiretight/wiretight/internal/testpki"
+	"github.com/wiretight/wiretight/internal/testproc"
 	"github.com/wiretight/wiretight/internal/token"
 )
 
@@ -238,29 +238,11 @@ func (a *authority) write(t testing.TB, certFile, keyFile string) *big.Int {
 	return server.Cert.SerialNumber
 }
 
-// output is a stream of a process, readable while it grows.
-type output struct {
-	mu   sync.Mutex
-	text bytes.Buffer
-}
-
-func (o *output) Write(p []byte) (int, error) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.text.Write(p)
-}
-
-func (o *output) String() string {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.text.String()
-}
-
 // instance is a guard that runs as a process of its own.
 type instance struct {
 	bed    *bed
 	cmd    *exec.Cmd
-	log    output
+	log    testproc.Output
 	addr   string
 	admin  string // empty: none
 	plain  string // empty: none

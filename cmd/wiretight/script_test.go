@@ -17,6 +17,8 @@ import (
 
 	"github.com/rogpeppe/go-internal/testscript"
 	"github.com/spf13/cobra"
+
+	"github.com/wiretight/wiretight/internal/testproc"
 )
 
 // TestScripts runs testdata/script. Besides testscript's own commands there are
@@ -127,7 +129,7 @@ func TestEveryVerbHelps(t *testing.T) {
 	for _, path := range paths {
 		t.Run(strings.Join(path, " "), func(t *testing.T) {
 			t.Parallel()
-			var out, diag output
+			var out, diag testproc.Output
 			if code := run(t.Context(), append(path, "--help"), strings.NewReader(""), &out, &diag); code != 0 || diag.String() != "" {
 				t.Fatalf("got exit %d, stderr %q", code, diag.String())
 			}
@@ -147,7 +149,7 @@ func TestEveryVerbHelps(t *testing.T) {
 func TestInspectGivesJSON(t *testing.T) {
 	t.Parallel()
 	raw := hmacToken("secret", `{"alg":"HS256"}`, `{"sub":"x","sub":"y","deep":{"password":"hunter22"}}`)
-	var out, diag output
+	var out, diag testproc.Output
 	if code := run(t.Context(), []string{"token", "inspect", "--format", "json"}, strings.NewReader(raw), &out, &diag); code != 0 {
 		t.Fatalf("got exit %d, %q", code, diag.String())
 	}

@@ -238,7 +238,7 @@ func (e *example) serveApplications(sources []string) []json.Number {
 		"JWT_SECRET=" + scan.Random(32), "SIGNING_KEY_FILE=" + filepath.Join(e.dir, "secrets", "private.pem"),
 	}, python, "-c", serveAll)
 	var ports []json.Number
-	if err := json.Unmarshal([]byte(e.app.find(`ports: (\[.*\])`)), &ports); err != nil {
+	if err := json.Unmarshal([]byte(e.app.Says(`ports: (\[.*\])`)), &ports); err != nil {
 		e.t.Fatal(err)
 	}
 	return ports

@@ -1,7 +1,6 @@
 package fastapi_test
 
 import (
-	"bytes"
 	"context"
 	"crypto/ecdsa"
 	"crypto/rand"
@@ -19,19 +18,17 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"regexp"
 	"strings"
 	"sync"
-	"syscall"
 	"testing"
 	"time"
 
 	"github.com/wiretight/wiretight/internal/attack"
+	"github.com/wiretight/wiretight/internal/testproc"
 )
 
-// patience is how long a test waits for what should come soon. The machine may
-// be busy.
-const patience = 30 * time.Second
+// patience is how long a test waits for what should come soon.
+const patience = testproc.Patience
 
 const python = "/usr/bin/python3"
 
@@ -39,15 +36,15 @@ const python = "/usr/bin/python3"
 var guardBinary string
 
 func TestMain(m *testing.M) {
-	code, err := runTests(m)
-	if err != nil {
+	if err := installed(); err != nil {
 		fmt.Fprintln(os.Stderr, err)
-		code = 1
+		os.Exit(1)
 	}
-	os.Exit(code)
+	os.Exit(testproc.WithGuard(m, &guardBinary))
 }
 
-func runTests(m *testing.M) (int, error) {
+// installed says what the services need of Debian and is not there.
+func installed() error {
 	modules := map[string]string{
 		"fastapi": "python3-fastapi", "uvicorn": "python3-uvicorn", "jwt": "python3-jwt",
 		"cryptography": "python3-cryptography", "websockets": "python3-websockets", "multipart": "python3-multipart",
@@ -59,26 +56,17 @@ func runTests(m *testing.M) (int, error) {
 		}
 	}
 	if len(missing) > 0 {
-		return 0, fmt.Errorf("this example runs on Debian's FastAPI, which is not all there; install it:\n  sudo apt-get install python3 %s", strings.Join(missing, " "))
+		return fmt.Errorf("this example runs on Debian's FastAPI, which is not all there; install it:\n  sudo apt-get install python3 %s", strings.Join(missing, " "))
 	}
-	dir, err := os.MkdirTemp("", "wiretight-fastapi-")
-	if err != nil {
-		return 0, err
-	}
-	defer func() { _ = os.RemoveAll(dir) }() // it is a temporary one
-	guardBinary = filepath.Join(dir, "wiretight")
-	if out, err := exec.Command("go", "build", "-o", guardBinary, "../../cmd/wiretight").CombinedOutput(); err != nil {
-		return 0, fmt.Errorf("build the guard: %w\n%s", err, out)
-	}
-	return m.Run(), nil
+	return nil
 }
 
 // example is a copy of this directory with keys of its own, and what runs there.
 type example struct {
 	t      *testing.T
 	dir    string
-	app    *process
-	guard  *process
+	app    *testproc.Process
+	guard  *testproc.Process
 	url    string // of the guard
 	plain  string // of its plain listener
 	admin  string
@@ -128,7 +116,7 @@ func newExample(t *testing.T, app string, environment ...string) *example {
 		args = append(args, "--no-server-header")
 	}
 	e.app = e.start(environment, python, args...)
-	e.direct = e.app.find(`Uvicorn running on (http://127\.0\.0\.1:\d+)`)
+	e.direct = e.app.Says(`Uvicorn running on (http://127\.0\.0\.1:\d+)`)
 	return e
 }
 
@@ -138,9 +126,9 @@ func (e *example) startGuard() {
 	e.t.Helper()
 	e.guard = e.start(nil, guardBinary, "guard", "-c", "wiretight.yaml", "--upstream", e.direct,
 		"--listen", "127.0.0.1:0", "--plaintext", "127.0.0.1:0", "--admin", "127.0.0.1:0")
-	e.url = strings.Replace(e.guard.find(`ready (https://127\.0\.0\.1:\d+)`), "127.0.0.1", "localhost", 1)
-	e.plain = "http://" + strings.Replace(e.guard.find(`"plaintext":"(127\.0\.0\.1:\d+)"`), "127.0.0.1", "localhost", 1)
-	e.admin = "http://" + e.guard.find(`"admin":"(127\.0\.0\.1:\d+)"`)
+	e.url = strings.Replace(e.guard.Says(`ready (https://127\.0\.0\.1:\d+)`), "127.0.0.1", "localhost", 1)
+	e.plain = "http://" + strings.Replace(e.guard.Says(`"plaintext":"(127\.0\.0\.1:\d+)"`), "127.0.0.1", "localhost", 1)
+	e.admin = "http://" + e.guard.Says(`"admin":"(127\.0\.0\.1:\d+)"`)
 	data, err := os.ReadFile(filepath.Join(e.dir, "wiretight-data", "ca.pem"))
 	if err != nil {
 		e.t.Fatal(err)
@@ -320,55 +308,12 @@ func (e *example) send(c *http.Client, method, base, path, body string, header .
 
 func bearer(raw string) []string { return []string{"Authorization", "Bearer " + raw} }
 
-// process is a program that runs, with what it has said.
-type process struct {
-	t    *testing.T
-	name string
-	cmd  *exec.Cmd
-	out  *output
-	done chan struct{} // closed when it has ended
-	err  error         // how it ended
-}
-
-// output can be read while it is written.
-type output struct {
-	mu   sync.Mutex
-	text bytes.Buffer
-}
-
-func (o *output) Write(p []byte) (int, error) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.text.Write(p)
-}
-
-func (o *output) String() string {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.text.String()
-}
-
-func (e *example) start(environment []string, name string, args ...string) *process {
+func (e *example) start(environment []string, name string, args ...string) *testproc.Process {
 	e.t.Helper()
-	p := &process{t: e.t, name: filepath.Base(name), cmd: exec.Command(name, args...), out: &output{}, done: make(chan struct{})}
-	p.cmd.Dir = e.dir
-	p.cmd.Env = append(append(os.Environ(), "PYTHONUNBUFFERED=1", "PYTHONDONTWRITEBYTECODE=1"), environment...)
-	p.cmd.Stdout, p.cmd.Stderr = p.out, p.out
-	if err := p.cmd.Start(); err != nil {
-		e.t.Fatal(err)
-	}
-	go func() {
-		p.err = p.cmd.Wait()
-		close(p.done)
-	}()
-	e.t.Cleanup(func() {
-		_ = p.cmd.Process.Kill() // it may have ended
-		<-p.done
-		if e.t.Failed() {
-			e.t.Logf("%s said:\n%s", p.name, tail(p.out.String()))
-		}
-	})
-	return p
+	cmd := exec.Command(name, args...)
+	cmd.Dir = e.dir
+	cmd.Env = append(append(os.Environ(), "PYTHONUNBUFFERED=1", "PYTHONDONTWRITEBYTECODE=1"), environment...)
+	return testproc.Start(e.t, cmd)
 }
 
 func tail(s string) string {
@@ -377,40 +322,4 @@ func tail(s string) string {
 		return "…" + s[len(s)-most:]
 	}
 	return s
-}
-
-// find waits until the process says something, and returns the part in
-// parentheses.
-func (p *process) find(pattern string) string {
-	p.t.Helper()
-	exp := regexp.MustCompile(pattern)
-	deadline := time.After(patience)
-	tick := time.NewTicker(5 * time.Millisecond)
-	defer tick.Stop()
-	for {
-		if m := exp.FindStringSubmatch(p.out.String()); m != nil {
-			return m[1]
-		}
-		select {
-		case <-p.done:
-			p.t.Fatalf("%s ended: %v\n%s", p.name, p.err, p.out.String())
-		case <-deadline:
-			p.t.Fatalf("%s does not say %s:\n%s", p.name, pattern, p.out.String())
-		case <-tick.C:
-		}
-	}
-}
-
-// terminate sends SIGTERM and waits for the end.
-func (p *process) terminate() error {
-	p.t.Helper()
-	if err := p.cmd.Process.Signal(syscall.SIGTERM); err != nil {
-		p.t.Fatal(err)
-	}
-	select {
-	case <-p.done:
-	case <-time.After(patience):
-		p.t.Fatalf("%s does not end", p.name)
-	}
-	return p.err
 }

@@ -216,7 +216,7 @@ func TestMistakesShowOnceTheirCoverIsMended(t *testing.T) {
 				t.Fatal(err)
 			}
 			e.app = e.start(nil, python, "-m", "uvicorn", "--app-dir", "weak", "app:app", "--host", "127.0.0.1", "--port", "0")
-			e.direct = e.app.find(`Uvicorn running on (http://127\.0\.0\.1:\d+)`)
+			e.direct = e.app.Says(`Uvicorn running on (http://127\.0\.0\.1:\d+)`)
 			r, _ := e.scan(e.direct, "--login-url", "/token", "--login-data", loginData, "--only", strings.Join(c.ids, ","))
 			if diff := cmp.Diff(c.ids, findings(r)); diff != "" {
 				t.Errorf("findings, - wanted, + found:\n%s", diff)
@@ -233,7 +233,7 @@ func (e *example) startMendedTLS() string {
 	e.certify()
 	e.app = e.start([]string{`ITEMS_USERS={"alice": "wonderland-7"}`}, python, "-m", "uvicorn", "--app-dir", "mended", "app:app",
 		"--host", "127.0.0.1", "--port", "0", "--no-server-header", "--ssl-certfile", "cert.pem", "--ssl-keyfile", "key.pem")
-	u, err := url.Parse(e.app.find(`Uvicorn running on (https://127\.0\.0\.1:\d+)`))
+	u, err := url.Parse(e.app.Says(`Uvicorn running on (https://127\.0\.0\.1:\d+)`))
 	if err != nil {
 		e.t.Fatal(err)
 	}

@@ -228,7 +228,7 @@ func forgedTokens(t *testing.T, e *example) {
 			}
 		}
 	}
-	if log := e.app.out.String(); strings.Contains(log, "attack=1") || !strings.Contains(log, "direct=1") {
+	if log := e.app.String(); strings.Contains(log, "attack=1") || !strings.Contains(log, "direct=1") {
 		t.Error("a forged token has come through to uvicorn")
 	}
 	if weakFell < 10 {
@@ -392,13 +392,13 @@ func terminated(t *testing.T, e *example) {
 		slow <- result{status: res.StatusCode}
 	}()
 	underWay(t, e)
-	if err := e.guard.terminate(); err != nil {
+	if err := e.guard.Stop(); err != nil {
 		t.Errorf("guard: got %v, want exit 0", err)
 	}
 	if got := <-slow; got.err != nil || got.status != 200 {
 		t.Errorf("request under way: got %d, %v; want 200", got.status, got.err)
 	}
-	if err := e.app.terminate(); err != nil && !strings.Contains(err.Error(), "terminated") {
+	if err := e.app.Stop(); err != nil && !strings.Contains(err.Error(), "terminated") {
 		t.Errorf("uvicorn: %v", err)
 	}
 }
@@ -419,7 +419,7 @@ func underWay(t *testing.T, e *example) {
 
 // cleanLogs looks for every token that was sent, whole and in parts.
 func cleanLogs(t *testing.T, e *example) {
-	logs := map[string]string{"uvicorn": e.app.out.String(), "guard": e.guard.out.String()}
+	logs := map[string]string{"uvicorn": e.app.String(), "guard": e.guard.String()}
 	for name, log := range logs {
 		if len(log) < 1000 {
 			t.Errorf("%s has said next to nothing: %q", name, log)

@@ -16,18 +16,17 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/wiretight/wiretight/internal/testpki"
+	"github.com/wiretight/wiretight/internal/testproc"
 	"github.com/wiretight/wiretight/internal/token"
 )
 
 // host is the host that every example serves.
 const host = "api.example.com"
 
-// patience is how long a test waits for what should come soon. The machine may
-// be busy.
-const patience = 30 * time.Second
+// patience is how long a test waits for what should come soon.
+const patience = testproc.Patience
 
 // bed is a guard that decides, the upstream, and what is needed to talk to them.
 type bed struct {
@@ -36,7 +35,7 @@ type bed struct {
 
 	t        testing.TB
 	app      *upstream
-	guard    *process
+	guard    *testproc.Process
 	key      *ecdsa.PrivateKey
 	signer   *token.Signer
 	roots    *x509.CertPool
@@ -73,39 +72,28 @@ func newBed(t *testing.T, example string, files []string, more ...string) *bed {
 // program is the guard, built once as a user would.
 var program string
 
-func TestMain(m *testing.M) {
-	code, err := runTests(m)
-	if err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		code = 1
-	}
-	os.Exit(code)
-}
+func TestMain(m *testing.M) { os.Exit(testproc.WithGuard(m, &program)) }
 
-func runTests(m *testing.M) (int, error) {
-	dir, err := os.MkdirTemp("", "wiretight-proxies-")
-	if err != nil {
-		return 0, err
-	}
-	defer func() { _ = os.RemoveAll(dir) }() // it is a temporary one
-	program = filepath.Join(dir, "wiretight")
-	if out, err := exec.Command("go", "build", "-o", program, "../../cmd/wiretight").CombinedOutput(); err != nil {
-		return 0, fmt.Errorf("build the guard: %w\n%s", err, out)
-	}
-	return m.Run(), nil
+// start runs a program in the example's folder until the test ends.
+func (b *bed) start(program string, args ...string) *testproc.Process {
+	b.t.Helper()
+	cmd := exec.Command(program, args...)
+	cmd.Dir = b.dir
+	cmd.Env = append(os.Environ(), "HOME="+b.dir, "XDG_DATA_HOME="+b.dir, "XDG_CONFIG_HOME="+b.dir)
+	return testproc.Start(b.t, cmd)
 }
 
 // startGuard starts the guard, and waits until it is ready.
 func (b *bed) startGuard() {
 	b.t.Helper()
 	b.guard = b.start(program, "guard", "-c", "wiretight.yaml")
-	b.guard.says(`wiretight: (ready)`)
+	b.guard.Says(`wiretight: (ready)`)
 }
 
 // stopGuard ends the guard and waits for its end.
 func (b *bed) stopGuard() {
 	b.t.Helper()
-	b.guard.stop()
+	_ = b.guard.Stop() // how it ends is tried where it is tested itself
 }
 
 // path is where a file of the example is.

@@ -5,6 +5,8 @@ import (
 	"net"
 	"testing"
 	"time"
+
+	"github.com/wiretight/wiretight/internal/testproc"
 )
 
 // proxy is somebody else's proxy in front of the upstream, which asks the guard.
@@ -20,7 +22,7 @@ type proxy struct {
 	tls, plain string // where clients connect
 	t          *testing.T
 	bed        *bed
-	process    *process
+	process    *testproc.Process
 }
 
 // startProxy starts program and waits until it listens.
@@ -28,7 +30,7 @@ func (b *bed) startProxy(t *testing.T, p proxy, program string, args ...string) 
 	t.Helper()
 	p.tls, p.plain = b.ip+":8443", b.ip+":8080"
 	p.t, p.bed, p.process = t, b, b.start(program, args...)
-	p.process.until("listen on "+p.tls, func() bool {
+	p.process.Until("listen on "+p.tls, func() bool {
 		c, err := net.DialTimeout("tcp", p.tls, time.Second)
 		if err == nil {
 			_ = c.Close()
