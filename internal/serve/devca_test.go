@@ -273,6 +273,31 @@ func TestDevStartsAtOnce(t *testing.T) {
 	}
 }
 
+// TestDevLeafIsReplacedMeanwhile has two processes with other hosts make the
+// certificate anew again and again while a third loads it.
+func TestDevLeafIsReplacedMeanwhile(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	load := func(hosts ...string) {
+		c, err := serve.NewCertificates(context.Background(), serve.TLS{Dev: &serve.Dev{Dir: dir, Hosts: hosts}}, nil)
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		c.Close()
+	}
+	load("a.test", "b.test") // the CA may vouch for both
+	var all sync.WaitGroup
+	for _, hosts := range [][]string{{"a.test"}, {"b.test"}, {"a.test", "b.test"}} {
+		all.Go(func() {
+			for range 60 {
+				load(hosts...)
+			}
+		})
+	}
+	all.Wait()
+}
+
 // stolen is what a thief of the CA's key makes of it.
 func stolen(t *testing.T, dir string, s spec) tls.Certificate {
 	t.Helper()

@@ -50,10 +50,25 @@ func loadPairs(t TLS, warn func(what, file string)) ([]*tls.Certificate, error) 
 	return certs, errors.Join(errs...)
 }
 
-// load reads both files and reports what is wrong with either.
+// load reads both files and reports what is wrong with either. One file that
+// holds both is read once: another may be put in its place at any moment.
 func (f CertFile) load() (*tls.Certificate, error) {
+	if f.Cert == f.Key {
+		data, err := readPEM("certificate", f.Cert)
+		if err != nil {
+			return nil, err
+		}
+		chain, certErr := parseChain(f.Cert, data)
+		key, keyErr := parseKey(f.Key, data)
+		return f.pair(chain, certErr, key, keyErr)
+	}
 	chain, certErr := readChain(f.Cert)
 	key, keyErr := readKey(f.Key)
+	return f.pair(chain, certErr, key, keyErr)
+}
+
+// pair makes one of what was read, or says all that is wrong with it.
+func (f CertFile) pair(chain []*x509.Certificate, certErr error, key crypto.Signer, keyErr error) (*tls.Certificate, error) {
 	if err := errors.Join(certErr, keyErr); err != nil {
 		return nil, err
 	}

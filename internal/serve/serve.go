@@ -96,9 +96,6 @@ type Server struct {
 	draining chan struct{}
 	drain    sync.Once
 	failed   chan error
-	// requests is the parent of every request's context.
-	requests context.Context
-	cut      context.CancelFunc
 	accept   sync.WaitGroup
 	started  atomic.Bool
 }
@@ -112,6 +109,9 @@ type running struct {
 	h2       *front2.Server
 	gate     *gate
 	handlers handlers
+	// requests is the parent of every request's context.
+	requests context.Context
+	cut      context.CancelFunc
 }
 
 // New checks config and makes a Server of it. No address is opened before
@@ -126,7 +126,6 @@ func New(config Config) (*Server, error) {
 		draining: make(chan struct{}),
 		failed:   make(chan error, 2*len(config.Listeners)),
 	}
-	s.requests, s.cut = context.WithCancel(context.Background())
 	records := newErrorLog(config.Logger, config.Now)
 	for _, l := range config.Listeners {
 		s.running = append(s.running, s.prepare(l, records.named(l.Name)))
@@ -190,6 +189,7 @@ func (c *Config) fill() {
 
 func (s *Server) prepare(l Listener, records *log.Logger) *running {
 	r := &running{Listener: l}
+	r.requests, r.cut = context.WithCancel(context.Background())
 	var protocols http.Protocols
 	protocols.SetHTTP1(!l.HTTP2 || l.TLS != nil)
 	protocols.SetHTTP2(l.TLS != nil)
@@ -204,7 +204,7 @@ func (s *Server) prepare(l Listener, records *log.Logger) *running {
 
 		ErrorLog:    records,
 		Protocols:   &protocols,
-		BaseContext: func(net.Listener) context.Context { return s.requests },
+		BaseContext: func(net.Listener) context.Context { return r.requests },
 		ConnState:   connState,
 		// A finished challenge handshake (RFC 8737) carries no request, and was
 		// not asked for a client certificate.
@@ -217,7 +217,7 @@ func (s *Server) prepare(l Listener, records *log.Logger) *running {
 	r.h2 = front2.New(front2.Config{
 		Handler:       r.handlers.count(l.Handler),
 		Refuse:        l.Refuse,
-		Base:          s.requests,
+		Base:          r.requests,
 		HeaderTimeout: s.config.ReadHeaderTimeout,
 		IdleTimeout:   s.config.IdleTimeout,
 		MaxHeader:     s.config.MaxHeaderBytes,
@@ -231,7 +231,7 @@ func (s *Server) prepare(l Listener, records *log.Logger) *running {
 			Handler:       r.handlers.count(l.Handler),
 			Refuse:        l.Refuse,
 			Rest:          func(c net.Conn) { r.feed.Give(c) },
-			Base:          s.requests,
+			Base:          r.requests,
 			HeaderTimeout: s.config.ReadHeaderTimeout,
 			IdleTimeout:   s.config.IdleTimeout,
 			MaxHeader:     s.config.MaxHeaderBytes,

@@ -70,7 +70,11 @@ func (h *handlers) wait(ctx context.Context) int {
 // An error says how much had to be cut. A grace of zero cuts at once.
 func (s *Server) Shutdown(grace time.Duration) error {
 	s.drain.Do(func() { close(s.draining) })
-	defer s.cut()
+	defer func() {
+		for _, r := range s.running {
+			r.cut()
+		}
+	}()
 	ctx, cancel := context.WithTimeout(context.Background(), max(0, grace))
 	defer cancel()
 	if !s.started.Swap(true) {
@@ -122,8 +126,10 @@ func (s *Server) down(ctx context.Context, r *running) error {
 		r.h2.Close(ctx)
 		return err
 	}
-	s.cut()
+	// First the connections: a handler that returns because its request has
+	// ended must not get to send what would pass for a whole answer.
 	open := r.gate.cut()
+	r.cut()
 	_ = r.server.Close()
 	late, cancel := context.WithTimeout(context.Background(), settle)
 	defer cancel()
