@@ -64,6 +64,8 @@ type scale struct {
 	bolt        sizes
 	window      time.Duration // of each measurement of a rate
 	rounds      int
+	asks        int           // refreshes a round; of the other kinds in proportion
+	settle      time.Duration // before memory is read
 	say         func(format string, args ...any)
 }
 
@@ -80,9 +82,14 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	fs.Var(&s.bolt, "bolt", "how many revocations lie in a bolt file")
 	fs.DurationVar(&s.window, "window", 4*time.Second, "how long each rate is measured")
 	fs.IntVar(&s.rounds, "rounds", 3, "how often; the table has the medians")
+	fs.IntVar(&s.asks, "requests", 1000, "how many refreshes a round; a 16th of it logins, five times as many ordinary requests")
+	fs.DurationVar(&s.settle, "settle", 5*time.Second, "how long guards are left alone before their memory is read")
 	fs.StringVar(&s.program, "wiretight", "", "the program; empty: build it from this tree")
 	if err := fs.Parse(args); err != nil {
 		return err
+	}
+	if fs.NArg() > 0 || s.rounds < 2 || s.asks < 1 || s.window <= 0 || s.settle < 0 {
+		return errors.New("write flags alone, at least two -rounds, one of -requests, and a -window of some length")
 	}
 	s.say = func(format string, args ...any) {
 		fmt.Fprintf(stderr, time.Now().Format("15:04:05 ")+format+"\n", args...)

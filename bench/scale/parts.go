@@ -40,7 +40,7 @@ func (s *scale) manyRevocations(ctx context.Context) (t *table, err error) {
 			return t, err
 		}
 		// What the guard has not read yet it reads now.
-		if err := pause(ctx, 5*time.Second); err != nil {
+		if err := pause(ctx, s.settle); err != nil {
 			return t, err
 		}
 		after, err := cpu(old.PID())
@@ -51,7 +51,7 @@ func (s *scale) manyRevocations(ctx context.Context) (t *table, err error) {
 		if err != nil {
 			return t, err
 		}
-		st, err := newcomer(ctx, b.guards)
+		st, err := s.newcomer(ctx, b.guards)
 		if err != nil {
 			return t, err
 		}
@@ -98,7 +98,7 @@ func (s *scale) manySessions(ctx context.Context) (t *table, err error) {
 		if err != nil {
 			return t, err
 		}
-		st, err := newcomer(ctx, b.guards)
+		st, err := s.newcomer(ctx, b.guards)
 		if err != nil {
 			return t, err
 		}
@@ -265,7 +265,7 @@ func (s *scale) onFile(ctx context.Context, path string, n int) (st start, err e
 	if err := c.Stop(c.Guards[0]); err != nil {
 		return st, err
 	}
-	return newcomer(ctx, c)
+	return s.newcomer(ctx, c)
 }
 
 func f0(x float64) string { return fmt.Sprintf("%.0f", x) }

@@ -93,7 +93,7 @@ type start struct {
 }
 
 // newcomer starts one more guard and takes it away again.
-func newcomer(ctx context.Context, c *cluster.Cluster) (st start, err error) {
+func (s *scale) newcomer(ctx context.Context, c *cluster.Cluster) (st start, err error) {
 	began := time.Now()
 	g, err := c.AddGuard(ctx)
 	if err != nil {
@@ -107,7 +107,7 @@ func newcomer(ctx context.Context, c *cluster.Cluster) (st start, err error) {
 		return st, err
 	}
 	// The collector has time to give back what reading has cost.
-	if err := pause(ctx, 5*time.Second); err != nil {
+	if err := pause(ctx, s.settle); err != nil {
 		return st, err
 	}
 	if st.rss, st.anon, err = resident(g.PID()); err != nil {

@@ -42,6 +42,12 @@ func each(ctx context.Context, first, last, callers int, change func(ctx context
 	return context.Cause(ctx)
 }
 
+// What comes late is tried again so often, after such a pause.
+const (
+	tries = 100
+	again = 100 * time.Millisecond
+)
+
 // retried makes a change again whose answer was late: the machine is busy on
 // purpose. A conflict then says that it had been made.
 func retried(ctx context.Context, change func() error) error {
@@ -50,12 +56,8 @@ func retried(ctx context.Context, change func() error) error {
 		if err == nil || try > 0 && errors.Is(err, store.ErrConflict) {
 			return nil
 		}
-		if try == 100 || ctx.Err() != nil {
+		if try == tries || pause(ctx, again) != nil {
 			return err
-		}
-		select {
-		case <-ctx.Done():
-		case <-time.After(100 * time.Millisecond):
 		}
 	}
 }
@@ -81,8 +83,8 @@ const sessionPrefix = "issuer/session/"
 
 // learn logs in once, and looks at what that has stored.
 func learn(ctx context.Context, c *cluster.Cluster, s store.Store) (p pattern, err error) {
-	if _, status := c.Guards[0].Login(ctx); status != 200 {
-		return p, fmt.Errorf("log in: got %d", status)
+	if err := answered(ctx, func() int { _, status := c.Guards[0].Login(ctx); return status }); err != nil {
+		return p, fmt.Errorf("log in: %w", err)
 	}
 	err = s.List(ctx, sessionPrefix, func(r store.Record) bool {
 		p = pattern{r.Key, r.Value}
