@@ -82,7 +82,7 @@ func (l *demoLoop) start(ctx context.Context, b *demoBed) error {
 	cfg.TLS.Dev.Dir = b.dir // one CA for both guards of the demonstration
 	// A scan shows hundreds of bad tokens. Below the limit it would only see 429.
 	cfg.Guard.RateLimit.AuthFailures = guard.Rate{Count: 1 << 20, Per: time.Minute}
-	l.daemon = &daemon{cfg: cfg, logger: slog.New(redact.NewHandler(slog.DiscardHandler)), stderr: &batch{w: io.Discard}}
+	l.daemon = &daemon{cfg: cfg, logger: slog.New(redact.NewHandler(slog.DiscardHandler)), stderr: newLogWriter(io.Discard, lostLines(cfg.Log))}
 	if err := l.daemon.start(ctx); err != nil {
 		return err
 	}
@@ -128,6 +128,7 @@ func (l *demoLoop) close() {
 		_ = l.daemon.server.Shutdown(0) // nobody waits for an answer any more
 	}
 	l.daemon.close()
+	_ = l.daemon.stderr.Close() // nobody reads it
 }
 
 // writePages writes both reports as pages.

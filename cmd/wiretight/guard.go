@@ -119,8 +119,8 @@ func runGuard(ctx context.Context, file string, flags config.Flags, hup <-chan o
 	if err != nil {
 		return &exitError{exitUsage, err}
 	}
-	logs := &batch{w: stderr}
-	defer func() { _ = logs.Flush() }() // nowhere left to say that stderr is gone
+	logs := newLogWriter(stderr, lostLines(cfg.Log))
+	defer func() { _ = logs.Close() }() // nowhere left to say that stderr is gone
 	logger := newLogger(cfg.Log, logs)
 	slog.SetDefault(logger) // net/http quotes upstreams through package log: redacted like the rest
 	for _, w := range cfg.Warnings {
@@ -161,7 +161,7 @@ type daemon struct {
 	flags  config.Flags
 	cfg    *config.Config
 	logger *slog.Logger
-	stderr *batch
+	stderr *logWriter
 
 	gc       guard.Config // in force
 	store    store.Store
@@ -186,6 +186,9 @@ func (d *daemon) start(ctx context.Context) error {
 	}
 	d.closers = append(d.closers, func() { _ = d.store.Close() })
 	d.registry = prometheus.NewRegistry()
+	if err := countLost(d.registry, d.stderr); err != nil {
+		return err
+	}
 	metrics, err := guard.NewMetrics(d.registry)
 	if err != nil {
 		return err

@@ -1,10 +1,11 @@
 package main
 
 import (
+	"bytes"
 	"io"
 	"log/slog"
-	"sync"
-	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/wiretight/wiretight/internal/config"
 	"github.com/wiretight/wiretight/internal/redact"
@@ -20,49 +21,23 @@ func newLogger(l config.Log, w io.Writer) *slog.Logger {
 	return slog.New(redact.NewJSONHandler(w, level))
 }
 
-// batch gathers log lines for a moment, so that a busy guard makes one system
-// call for many of them. Nothing waits longer than batchDelay, and Flush and
-// Close wait for nothing.
-type batch struct {
-	mu    sync.Mutex
-	w     io.Writer
-	buf   []byte
-	armed bool
+// lostLines is the record of lines that were lost, in the log's own form.
+func lostLines(c config.Log) func(lost int, why error) []byte {
+	return func(lost int, why error) []byte {
+		var line bytes.Buffer
+		reason := "its reader is too far behind"
+		if why != nil {
+			reason = why.Error()
+		}
+		newLogger(c, &line).Error("lines of the log are lost", "lines", lost, "reason", reason)
+		return line.Bytes()
+	}
 }
 
-const (
-	batchDelay = 50 * time.Millisecond
-	batchSize  = 32 << 10
-)
-
-// Write implements io.Writer. It keeps whole lines together.
-func (b *batch) Write(p []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	b.buf = append(b.buf, p...)
-	if len(b.buf) >= batchSize {
-		return len(p), b.flush()
-	}
-	if !b.armed {
-		b.armed = true
-		time.AfterFunc(batchDelay, func() { _ = b.Flush() }) // nowhere left to say that stderr is gone
-	}
-	return len(p), nil
-}
-
-// Flush writes what waits.
-func (b *batch) Flush() error {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	b.armed = false
-	return b.flush()
-}
-
-func (b *batch) flush() error {
-	if len(b.buf) == 0 {
-		return nil
-	}
-	_, err := b.w.Write(b.buf)
-	b.buf = b.buf[:0]
-	return err
+// countLost registers the count of lines that were lost.
+func countLost(r prometheus.Registerer, l *logWriter) error {
+	return r.Register(prometheus.NewCounterFunc(prometheus.CounterOpts{
+		Name: "wiretight_log_lines_lost_total",
+		Help: "Lines of the log that found no room, because its reader was too far behind or gone.",
+	}, func() float64 { return float64(l.Lost()) }))
 }
