@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/json"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"regexp"
@@ -66,6 +67,51 @@ func TestAdminListener(t *testing.T) {
 	_ = res.Body.Close()
 	if res.StatusCode != 405 || res.Header.Get("X-Content-Type-Options") != "nosniff" || res.Header.Get("Cache-Control") != "no-store" {
 		t.Errorf("got %d %v for POST, want 405 and headers that keep answers out of caches", res.StatusCode, res.Header)
+	}
+	g.stop()
+}
+
+// TestConsole finds the page of a running guard under its own names and those
+// of the configuration, which a reload changes, and no other.
+func TestConsole(t *testing.T) {
+	t.Parallel()
+	b := newBed(t)
+	b.config("admin_hosts: [console.test]")
+	g := b.start("-c", "wiretight.yaml")
+	g.want(200, "/", b.mint(nil))
+	page := func(host string) (int, string) {
+		req, err := http.NewRequest("GET", "http://"+g.admin+"/-/console", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		req.Host = host
+		res, err := http.DefaultClient.Do(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer func() { _ = res.Body.Close() }()
+		body, err := io.ReadAll(res.Body)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return res.StatusCode, string(body)
+	}
+	for host, want := range map[string]int{"localhost": 200, g.admin: 200, "console.test": 200, "other.test": 400, "api.test": 400} {
+		if status, _ := page(host); status != want {
+			t.Errorf("%s: got %d, want %d", host, status, want)
+		}
+	}
+	_, shown := page("localhost")
+	for _, want := range []string{g.addr, g.admin, testIssuer, "everything else"} {
+		if !strings.Contains(shown, want) {
+			t.Errorf("the console lacks %q", want)
+		}
+	}
+	b.noToken("/-/console", shown)
+	b.write("wiretight.yaml", []byte(strings.Replace(read(t, b.path("wiretight.yaml")), "console.test", "other.test", 1)))
+	eventually(t, "the console takes the new name", func() bool { status, _ := page("other.test"); return status == 200 })
+	if status, _ := page("console.test"); status != 400 {
+		t.Errorf("got %d under the old name, want 400", status)
 	}
 	g.stop()
 }

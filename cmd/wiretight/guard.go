@@ -24,7 +24,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/wiretight/wiretight/guard"
-	"github.com/wiretight/wiretight/internal/admin"
 	"github.com/wiretight/wiretight/internal/config"
 	"github.com/wiretight/wiretight/internal/extauthz"
 	"github.com/wiretight/wiretight/internal/serve"
@@ -95,7 +94,7 @@ func guardFlags(cmd *cobra.Command, f *config.Flags) {
 	s := cmd.Flags()
 	s.StringVar(&f.Listen, "listen", "", "where TLS is served, `ADDR` as host:port")
 	s.StringVar(&f.Plaintext, "plaintext", "", "where plain HTTP is refused or redirected, `ADDR`")
-	s.StringVar(&f.Admin, "admin", "", "where health and metrics answer, `ADDR`")
+	s.StringVar(&f.Admin, "admin", "", "where health, metrics and console answer, `ADDR`")
 	s.StringArrayVar(&f.Hosts, "host", nil, "name that clients use, `NAME` (repeatable)")
 	s.StringVar(&f.Cert, "cert", "", "certificate chain, `FILE` in PEM")
 	s.StringVar(&f.Key, "key", "", "private key, `FILE` in PEM")
@@ -219,8 +218,7 @@ func (d *daemon) listen(ctx context.Context) error {
 		listeners = append(listeners, serve.Listener{Name: "plaintext", Addr: d.cfg.Plaintext, Handler: d.certs.ACMEHandler(d.guard.Plaintext())})
 	}
 	if d.cfg.Admin != "" {
-		h := admin.Handler(d.guard, d.registry, d.certs.NotAfter, d.draining.Load)
-		listeners = append(listeners, serve.Listener{Name: "admin", Addr: d.cfg.Admin, Handler: h, Last: true})
+		listeners = append(listeners, serve.Listener{Name: "admin", Addr: d.cfg.Admin, Handler: d.adminHandler(), Last: true})
 	}
 	listeners = append(listeners, d.authorizers()...)
 	socket, err := d.controlSocket(ctx)
@@ -340,7 +338,7 @@ func (d *daemon) announce() {
 // addresses lists where every listener accepts, with the ports that the system
 // chose.
 func (d *daemon) addresses() (attrs []any) {
-	for _, name := range []string{"https", "plaintext", "admin", authorizerHTTP, authorizerGRPC} {
+	for _, name := range listenerNames {
 		if addr := d.server.Addr(name); addr != nil {
 			attrs = append(attrs, slog.String(name, addr.String()))
 		}

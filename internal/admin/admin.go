@@ -1,6 +1,6 @@
 // Package admin is what operators and their machines look at: health,
-// readiness, metrics and the public keys of the internal tokens. It decides
-// nothing.
+// readiness, metrics, the console and the public keys of the internal tokens.
+// It decides nothing.
 package admin
 
 import (
@@ -18,41 +18,62 @@ import (
 // metricsTimeout bounds the work on one answer of /metrics.
 const metricsTimeout = 10 * time.Second
 
+// Config is what the admin listener tells of. All fields are needed.
+type Config struct {
+	Guard *guard.Guard
+	// Registry takes the Handler's collectors, so it serves one Handler only.
+	Registry *prometheus.Registry
+	// NotAfter says until when each certificate is good.
+	NotAfter func() map[string]time.Time
+	// Draining says whether the shutdown has begun: a guard that is about to go
+	// is not ready.
+	Draining func() bool
+	// Process says what the console shows of the program.
+	Process func() Process
+	// Now is the clock.
+	Now func() time.Time
+}
+
 // Handler answers on the admin listener. Health and metrics answer to any
-// Host. notAfter says until when each certificate is good, and draining whether
-// the shutdown has begun: a guard that is about to go is not ready. The
-// registry takes this Handler's collectors, so it serves one Handler only.
-func Handler(g *guard.Guard, registry *prometheus.Registry, notAfter func() map[string]time.Time, draining func() bool) http.Handler {
-	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), &certificates{notAfter})
+// Host, the console to names of this machine and Process.Hosts.
+func Handler(c Config) http.Handler {
+	c.Registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), &certificates{c.NotAfter})
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /-/healthz", func(w http.ResponseWriter, _ *http.Request) {
 		writeJSON(w, http.StatusOK, map[string]string{"status": "ok"})
 	})
 	mux.HandleFunc("GET /-/readyz", func(w http.ResponseWriter, _ *http.Request) {
-		r := g.Ready()
-		if len(notAfter()) == 0 {
-			r.Reasons = append(r.Reasons, "there is no certificate yet")
-		}
-		if draining() {
-			r.Reasons = append(r.Reasons, "the guard is shutting down")
-		}
-		if r.AcceptedRisks == nil {
-			r.AcceptedRisks = []string{} // null is no list
-		}
-		r.Ready = len(r.Reasons) == 0
+		r := c.readiness()
 		status := http.StatusOK
 		if !r.Ready {
 			status = http.StatusServiceUnavailable
 		}
 		writeJSON(w, status, r)
 	})
-	mux.Handle("GET /-/jwks.json", g.InternalJWKS())
-	mux.Handle("GET /metrics", promhttp.HandlerFor(registry, promhttp.HandlerOpts{Timeout: metricsTimeout, MaxRequestsInFlight: 8}))
+	mux.Handle("GET /-/console", &console{c.Guard, c.Registry, c.readiness, c.NotAfter, c.Process, c.Now})
+	mux.Handle("GET /-/jwks.json", c.Guard.InternalJWKS())
+	mux.Handle("GET /metrics", promhttp.HandlerFor(c.Registry, promhttp.HandlerOpts{Timeout: metricsTimeout, MaxRequestsInFlight: 8}))
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("X-Content-Type-Options", "nosniff")
 		w.Header().Set("Cache-Control", "no-store")
 		mux.ServeHTTP(w, r)
 	})
+}
+
+// readiness is the guard's, and what the program adds to it.
+func (c *Config) readiness() guard.Readiness {
+	r := c.Guard.Ready()
+	if len(c.NotAfter()) == 0 {
+		r.Reasons = append(r.Reasons, "there is no certificate yet")
+	}
+	if c.Draining() {
+		r.Reasons = append(r.Reasons, "the guard is shutting down")
+	}
+	if r.AcceptedRisks == nil {
+		r.AcceptedRisks = []string{} // null is no list
+	}
+	r.Ready = len(r.Reasons) == 0
+	return r
 }
 
 func writeJSON(w http.ResponseWriter, status int, v any) {

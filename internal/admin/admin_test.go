@@ -34,8 +34,15 @@ func newHandler(t *testing.T, notAfter map[string]time.Time, draining bool) http
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = g.Close() })
-	return admin.Handler(g, registry, func() map[string]time.Time { return notAfter }, func() bool { return draining })
+	return admin.Handler(admin.Config{
+		Guard: g, Registry: registry, Now: func() time.Time { return testNow },
+		NotAfter: func() map[string]time.Time { return notAfter }, Draining: func() bool { return draining },
+		Process: func() admin.Process { return admin.Process{Version: "v0.0.0-test"} },
+	})
 }
+
+// testNow is the console's clock.
+var testNow = time.Unix(1800000000, 0)
 
 func ask(h http.Handler, method, path string) *http.Response {
 	w := httptest.NewRecorder()
