@@ -3,6 +3,8 @@ package token
 import (
 	"crypto"
 	"crypto/rsa"
+
+	"github.com/wiretight/wiretight/internal/montgomery"
 )
 
 // VerifySignature judges form, header, key and signature alone, for vectors
@@ -37,8 +39,41 @@ func NameSecret(keys *KeySet, kid string) *KeySet {
 	return &KeySet{keys: []*key{&k}}
 }
 
-// VerifyRSA judges a PKCS #1 v1.5 signature of a digest.
-func VerifyRSA(pub *rsa.PublicKey, hash crypto.Hash, digest, signature []byte) bool {
-	k, err := newRSAKey(pub)
-	return err == nil && k.verify(hash, digest, signature)
+// RSAKey is one key made ready.
+type RSAKey = rsaKey
+
+// NewRSAKey prepares a key as a key set does.
+func NewRSAKey(pub *rsa.PublicKey) (*RSAKey, error) { return newRSAKey(pub) }
+
+// Verify judges a PKCS #1 v1.5 signature of a digest.
+func (k *rsaKey) Verify(hash crypto.Hash, digest, signature []byte) bool {
+	return k.verify(hash, digest, signature)
+}
+
+// Quick tells whether the key has the faster arithmetic.
+func (k *rsaKey) Quick() bool { return k.quick != nil }
+
+// Slow is k without the faster arithmetic.
+func (k *rsaKey) Slow() *RSAKey {
+	c := *k
+	c.quick = nil
+	return &c
+}
+
+// Trust offers k another arithmetic.
+func (k *rsaKey) Trust(quick *montgomery.Modulus) { k.trust(quick) }
+
+// Slow is ks without the faster arithmetic, and how many keys had it.
+func (ks *KeySet) Slow() (slow *KeySet, quick int) {
+	slow = &KeySet{}
+	for _, k := range ks.keys {
+		c := *k
+		if k.rsa != nil {
+			if c.rsa = k.rsa.Slow(); k.rsa.Quick() {
+				quick++
+			}
+		}
+		slow.keys = append(slow.keys, &c)
+	}
+	return slow, quick
 }

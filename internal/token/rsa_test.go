@@ -12,6 +12,7 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/wiretight/wiretight/internal/montgomery"
 	"github.com/wiretight/wiretight/internal/token"
 )
 
@@ -25,6 +26,21 @@ var rsaKeys = sync.OnceValue(func() (keys []*rsa.PrivateKey) {
 	}
 	return keys
 })
+
+// bothWays are a key with the arithmetic that this machine has and one without,
+// which may be the same.
+func bothWays(t testing.TB, pub *rsa.PublicKey) map[string]*token.RSAKey {
+	t.Helper()
+	k, err := token.NewRSAKey(pub)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := montgomery.Fast() && pub.E == montgomery.Exponent && pub.N.BitLen() <= montgomery.MaxBits
+	if k.Quick() != want {
+		t.Fatalf("RSA of %d bits with exponent %d has the faster arithmetic: got %v, want %v", pub.N.BitLen(), pub.E, k.Quick(), want)
+	}
+	return map[string]*token.RSAKey{"as it is": k, "slow": k.Slow()}
+}
 
 // raise encrypts what is to come out of a verification, as whoever holds the
 // private key could.
@@ -42,6 +58,7 @@ func encoding(k *rsa.PrivateKey, signature []byte) []byte {
 func TestRSAAgreesWithGo(t *testing.T) {
 	t.Parallel()
 	for _, k := range rsaKeys() {
+		ways := bothWays(t, &k.PublicKey)
 		for _, hash := range []crypto.Hash{crypto.SHA256, crypto.SHA384, crypto.SHA512} {
 			t.Run(fmt.Sprint(k.N.BitLen(), hash), func(t *testing.T) {
 				t.Parallel()
@@ -84,19 +101,111 @@ func TestRSAAgreesWithGo(t *testing.T) {
 					if want != (name == "genuine") {
 						t.Errorf("%s: crypto/rsa says %v", name, want)
 					}
-					if got := token.VerifyRSA(&k.PublicKey, hash, digest, signature); got != want {
-						t.Errorf("%s: got %v, want %v as crypto/rsa", name, got, want)
+					for way, k := range ways {
+						if got := k.Verify(hash, digest, signature); got != want {
+							t.Errorf("%s, %s: got %v, want %v as crypto/rsa", way, name, got, want)
+						}
 					}
 				}
-				for _, wrong := range [][]byte{nil, digest[1:], append(bytes.Clone(digest), 0)} {
-					if token.VerifyRSA(&k.PublicKey, hash, wrong, good) {
-						t.Errorf("a digest of %d bytes was taken", len(wrong))
+				for way, k := range ways {
+					for _, wrong := range [][]byte{nil, digest[1:], append(bytes.Clone(digest), 0)} {
+						if k.Verify(hash, wrong, good) {
+							t.Errorf("%s: a digest of %d bytes was taken", way, len(wrong))
+						}
 					}
-				}
-				if token.VerifyRSA(&k.PublicKey, crypto.SHA1, digest[:20], good) {
-					t.Error("SHA-1 was taken")
+					if k.Verify(crypto.SHA1, digest[:20], good) {
+						t.Errorf("%s: SHA-1 was taken", way)
+					}
 				}
 			})
+		}
+	}
+}
+
+// TestRSADistrusts an arithmetic that errs: one for a modulus that differs in
+// one bit stands for it.
+func TestRSADistrusts(t *testing.T) {
+	t.Parallel()
+	k := rsaKeys()[0]
+	digest := bytes.Repeat([]byte{3}, 32)
+	good, err := rsa.SignPKCS1v15(rand.Reader, k, crypto.SHA256, digest)
+	if err != nil {
+		t.Fatal(err)
+	}
+	bad := bytes.Clone(good)
+	bad[100] ^= 1
+	flipped := func(bit int) *big.Int { return new(big.Int).SetBit(k.N, bit, k.N.Bit(bit)^1) }
+	for name, c := range map[string]struct {
+		modulus *big.Int
+		quick   bool
+	}{
+		"right":                {k.N, true},
+		"lowest bit but one":   {flipped(1), false},
+		"in a limb's top":      {flipped(51), false},
+		"in a limb's bottom":   {flipped(52), false},
+		"in the middle":        {flipped(1024), false},
+		"near the top":         {flipped(2046), false},
+		"not as long":          {new(big.Int).SetBit(new(big.Int).Rsh(k.N, 8), 0, 1), false},
+		"refuses all but zero": {big.NewInt(3), false},
+	} {
+		quick, err := montgomery.New(c.modulus)
+		if err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+		key := bothWays(t, &k.PublicKey)["slow"]
+		key.Trust(quick)
+		if got := key.Quick(); got != c.quick {
+			t.Errorf("%s: got trust %v, want %v", name, got, c.quick)
+		}
+		if !key.Verify(crypto.SHA256, digest, good) || key.Verify(crypto.SHA256, digest, bad) {
+			t.Errorf("%s: no longer verifies what is right, or only that", name)
+		}
+	}
+}
+
+// TestRSAOtherExponents are verified as before.
+func TestRSAOtherExponents(t *testing.T) {
+	t.Parallel()
+	k := rsaKeys()[0]
+	digest := bytes.Repeat([]byte{4}, 32)
+	for _, e := range []int64{3, 5, 17, 257, 65539, 1<<31 - 1} {
+		d := new(big.Int).ModInverse(big.NewInt(e), phi(k))
+		if d == nil {
+			continue // no inverse: this key cannot have that exponent
+		}
+		other := &rsa.PrivateKey{PublicKey: rsa.PublicKey{N: k.N, E: int(e)}, D: d, Primes: k.Primes}
+		good, err := rsa.SignPKCS1v15(rand.Reader, other, crypto.SHA256, digest)
+		if err != nil {
+			t.Fatalf("exponent %d: %v", e, err)
+		}
+		for way, key := range bothWays(t, &other.PublicKey) {
+			if !key.Verify(crypto.SHA256, digest, good) {
+				t.Errorf("exponent %d, %s: the signature was refused", e, way)
+			}
+		}
+	}
+}
+
+func phi(k *rsa.PrivateKey) *big.Int {
+	one := big.NewInt(1)
+	p, q := new(big.Int).Sub(k.Primes[0], one), new(big.Int).Sub(k.Primes[1], one)
+	return p.Mul(p, q)
+}
+
+func TestRSAAllocates(t *testing.T) {
+	k := rsaKeys()[0]
+	digest := bytes.Repeat([]byte{5}, 32)
+	good, err := rsa.SignPKCS1v15(rand.Reader, k, crypto.SHA256, digest)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for way, key := range bothWays(t, &k.PublicKey) {
+		want := 0.0
+		if !key.Quick() {
+			want = 1 // what comes out
+		}
+		if got := testing.AllocsPerRun(20, func() { key.Verify(crypto.SHA256, digest, good) }); got > want {
+			t.Errorf("%s: got %v allocations, want %v", way, got, want)
 		}
 	}
 }
@@ -109,13 +218,16 @@ func FuzzRSA(f *testing.F) {
 	if err != nil {
 		f.Fatal(err)
 	}
+	ways := bothWays(f, &k.PublicKey)
 	f.Add(digest, good, encoding(k, good))
 	f.Fuzz(func(t *testing.T, digest, signature, encoded []byte) {
 		// What is encoded may come out of a verification, too.
 		for _, s := range [][]byte{signature, raise(k, encoded)} {
 			want := len(digest) == 32 && rsa.VerifyPKCS1v15(&k.PublicKey, crypto.SHA256, digest, s) == nil
-			if got := token.VerifyRSA(&k.PublicKey, crypto.SHA256, digest, s); got != want {
-				t.Errorf("got %v, want %v as crypto/rsa: digest %x, signature %x", got, want, digest, s)
+			for way, k := range ways {
+				if got := k.Verify(crypto.SHA256, digest, s); got != want {
+					t.Errorf("%s: got %v, want %v as crypto/rsa: digest %x, signature %x", way, got, want, digest, s)
+				}
 			}
 		}
 	})
