@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 )
 
@@ -23,17 +24,35 @@ type exitError struct {
 func (e *exitError) Error() string { return e.err.Error() }
 func (e *exitError) Unwrap() error { return e.err }
 
+// page is where the newest table is published, and builtFrom the line of it that
+// names the commit, as machine.lines writes it.
+const page = "docs/performance.md"
+
+var builtFrom = regexp.MustCompile(`(?m)^- built from: (\S+?)(-dirty)?$`)
+
 // baseCommit is what the tree of the repository at source is compared with:
-// asked, or the last tag. Without either it fails with exit code 2.
+// asked, or the last tag, or where nothing is tagged yet the commit that the page
+// was measured from. Without any it fails with exit code 2.
 func baseCommit(source, asked string) (string, error) {
-	if asked == "" {
-		out, err := exec.Command("git", "-C", source, "describe", "--tags", "--abbrev=0").CombinedOutput()
-		if err != nil {
-			return "", &exitError{2, fmt.Errorf("no tag to compare with (git: %s); name a commit: make bench-check BASE=COMMIT",
-				strings.TrimSpace(string(out)))}
-		}
-		return strings.TrimSpace(string(out)), nil
+	if asked != "" {
+		return revision(source, asked)
 	}
+	tag, err := exec.Command("git", "-C", source, "describe", "--tags", "--abbrev=0").CombinedOutput()
+	if err == nil {
+		return strings.TrimSpace(string(tag)), nil
+	}
+	text, _ := os.ReadFile(filepath.Join(source, filepath.FromSlash(page))) // without it nothing is found in it
+	if m := builtFrom.FindSubmatch(text); m != nil {
+		if commit, err := revision(source, string(m[1])); err == nil {
+			return commit, nil
+		}
+	}
+	return "", &exitError{2, fmt.Errorf("no tag to compare with (git: %s), and %s names no commit that is here; name one: make bench-check BASE=COMMIT",
+		strings.TrimSpace(string(tag)), page)}
+}
+
+// revision is a commit by its short hash.
+func revision(source, asked string) (string, error) {
 	// Behind --end-of-options a name is no option, whatever it begins with.
 	out, err := exec.Command("git", "-C", source, "rev-parse", "--short", "--verify", "--end-of-options", asked+"^{commit}").CombinedOutput()
 	if err != nil {

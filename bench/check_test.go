@@ -157,9 +157,30 @@ func repository(t *testing.T, tag string) string {
 	return dir
 }
 
+// publish writes a page with a table that was measured from a commit.
+func publish(t *testing.T, dir, commit string) {
+	t.Helper()
+	file := filepath.Join(dir, filepath.FromSlash(page))
+	if err := os.MkdirAll(filepath.Dir(file), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	text := strings.Join(machine{Commit: commit}.lines(), "\n- ")
+	if err := os.WriteFile(file, []byte("- "+text+"\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
+
 func TestBaseCommit(t *testing.T) {
 	t.Parallel()
 	tagged, bare := repository(t, "v1.2.3"), repository(t, "")
+	measured, gone := repository(t, ""), repository(t, "")
+	first, err := baseCommit(measured, "HEAD")
+	if err != nil {
+		t.Fatal(err)
+	}
+	publish(t, measured, first+"-dirty")
+	publish(t, gone, "0123456789ab")
+	publish(t, tagged, "0123456789ab")
 	for _, tc := range []struct {
 		name, source, asked string
 		want                string // empty: refused with exit code 2
@@ -167,7 +188,9 @@ func TestBaseCommit(t *testing.T) {
 		{"last tag", tagged, "", "v1.2.3"},
 		{"named", tagged, "v1.2.3", "^[0-9a-f]{7,}$"},
 		{"named without tags", bare, "HEAD", "^[0-9a-f]{7,}$"},
-		{"neither", bare, "", ""},
+		{"no tag, but a page", measured, "", "^" + first + "$"},
+		{"a page's commit that is not here", gone, "", ""},
+		{"nothing of all", bare, "", ""},
 		{"unknown", tagged, "v9", ""},
 		{"like an option", tagged, "--all", ""},
 		{"no repository", t.TempDir(), "", ""},

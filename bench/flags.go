@@ -29,7 +29,7 @@ type Options struct {
 	Source     string   // folder of the module, to build bare and wiretight from
 	Guards     []string // [LABEL=]PATH of guard binaries; empty: build one
 	Check      bool     // compare with Base and judge
-	Base       string   // commit; empty: the last tag
+	Base       string   // commit; empty: as baseCommit says
 }
 
 // parseFlags reads the command line and refuses what cannot be measured.
@@ -58,7 +58,7 @@ func parseFlags(args []string, stderr io.Writer) (Options, error) {
 		return nil
 	})
 	fs.BoolVar(&o.Check, "check", false, "compare the guard with that of -base in pairs; exit 1 if it became slower")
-	fs.StringVar(&o.Base, "base", "", "`commit` that -check compares with; default the last tag")
+	fs.StringVar(&o.Base, "base", "", "`commit` that -check compares with; default the last tag, or without one what "+page+" was measured from")
 	if err := fs.Parse(args); err != nil {
 		return o, err
 	}
