@@ -17,6 +17,8 @@ const (
 	// maxMessage is the longest message that is read. Envoy sends up to some
 	// 60 KiB of headers unless it is told otherwise.
 	maxMessage = 1 << 20
+	// maxHealth is that for questions about health, which anybody may ask.
+	maxHealth = 4 << 10
 	// messageWait is how long a message may take to come.
 	messageWait = 10 * time.Second
 	// maxDeadline bounds what a caller may ask for.
@@ -86,7 +88,7 @@ func (a *Authorizer) check(ctx context.Context, w http.ResponseWriter, r *http.R
 	// know what it was.
 	heard := a.guard.MayAsk(q.Asker) || a.probe.Load() != nil
 	if heard {
-		m, err = a.readMessage(w, r)
+		m, err = a.readMessage(w, r, maxMessage)
 	}
 	var s *status
 	switch {
@@ -121,8 +123,9 @@ func (a *Authorizer) check(ctx context.Context, w http.ResponseWriter, r *http.R
 	end(w, nil)
 }
 
-// readMessage reads the one message of a request, which must not be long in coming.
-func (a *Authorizer) readMessage(w http.ResponseWriter, r *http.Request) ([]byte, error) {
+// readMessage reads the one message of a request, of at most limit bytes, which
+// must not be long in coming.
+func (a *Authorizer) readMessage(w http.ResponseWriter, r *http.Request, limit uint32) ([]byte, error) {
 	// A deadline is a message to the server's loop, so it is set only when it is due.
 	late := make(chan struct{})
 	timer := time.AfterFunc(a.messageWait, func() {
@@ -143,8 +146,8 @@ func (a *Authorizer) readMessage(w http.ResponseWriter, r *http.Request) ([]byte
 		return nil, &status{codeUnimplemented, "compressed messages are not taken"}
 	case head[0] != 0:
 		return nil, &status{codeInternal, "unknown flag of a message"}
-	case n > maxMessage:
-		return nil, &status{codeResourceExhausted, "message is longer than 1 MiB"}
+	case n > limit:
+		return nil, &status{codeResourceExhausted, "message is longer than " + strconv.Itoa(int(limit)) + " bytes"}
 	default:
 		m, err := readUpTo(r.Body, int(n)+1)
 		if err != nil || len(m) != int(n) {
