@@ -41,7 +41,7 @@ var floors = map[string][]string{
 	"cmd/wiretight":            {"*"},
 	"internal/testpki":         {},
 	"internal/testproc":        {},
-	"internal/cluster":         {"internal/testpki"},
+	"internal/cluster":         {"internal/testpki", "internal/port"},
 	"internal/port":            {},
 	"bench":                    {},
 	"bench/soak":               {"internal/cluster"},

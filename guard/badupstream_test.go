@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/wiretight/wiretight/guard"
+	"github.com/wiretight/wiretight/internal/port"
 )
 
 // script is an upstream that reads one request a connection, says bytes, and
@@ -69,12 +70,7 @@ func (s script) serve(conn net.Conn) {
 func TestBadUpstreams(t *testing.T) {
 	t.Parallel()
 	const ok = "HTTP/1.1 200 OK\r\n"
-	free, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	nobody := "http://" + free.Addr().String()
-	_ = free.Close()
+	nobody := "http://" + port.Keep(t)
 	for _, c := range []struct {
 		name   string
 		up     script

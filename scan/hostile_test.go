@@ -14,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/wiretight/wiretight/internal/port"
 	"github.com/wiretight/wiretight/scan"
 )
 
@@ -169,12 +170,7 @@ func TestHostileTargets(t *testing.T) {
 
 func TestUnreachable(t *testing.T) {
 	t.Parallel()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	closed := l.Addr().String()
-	l.Close()
+	closed := port.Keep(t)
 	for _, url := range []string{"http://" + closed, "https://" + closed, "http://wt-no-such-name.invalid"} {
 		r := look(t, scan.Config{URL: url, Timeout: 2 * time.Second}, func(context.Context, *scan.Target) {
 			t.Errorf("%s: a check ran", url)

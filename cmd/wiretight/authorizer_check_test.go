@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/wiretight/wiretight/internal/port"
 	"github.com/wiretight/wiretight/internal/testproc"
 )
 
@@ -78,7 +79,7 @@ func (b *bed) nginx(t *testing.T, conf, asked string) (addr string, stop func())
 			t.Fatal("there is no nginx; run testdata/install-peers")
 		}
 	}
-	addr = freeAddr(t)
+	addr = port.Keep(t)
 	_, port, err := net.SplitHostPort(addr)
 	if err != nil {
 		t.Fatal(err)
@@ -112,17 +113,6 @@ func (b *bed) nginx(t *testing.T, conf, asked string) (addr string, stop func())
 		_ = cmd.Process.Kill()
 		<-ended
 	}
-}
-
-// freeAddr is an address on which nothing listens.
-func freeAddr(t *testing.T) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().String()
 }
 
 // checkBed is a guard with an authorizer, before an application that repeats
@@ -224,7 +214,7 @@ func TestAuthorizerCheck(t *testing.T) {
 func TestAuthorizerCheckCannot(t *testing.T) {
 	t.Parallel()
 	b, asked := checkBed(t)
-	if code, _, text := b.checkThrough(t, freeAddr(t)); code != exitFailed || !strings.Contains(text, "reach the proxy") {
+	if code, _, text := b.checkThrough(t, port.Keep(t)); code != exitFailed || !strings.Contains(text, "reach the proxy") {
 		t.Errorf("no proxy: got %d, %s, want %d", code, text, exitFailed)
 	}
 	addr, stop := b.nginx(t, rightNginx, asked)

@@ -17,7 +17,7 @@ func runConfig(t *testing.T, args ...string) (code int, stdout, stderr string) {
 	cmd := configCommand()
 	cmd.SetOut(&out)
 	cmd.SetErr(&diag)
-	cmd.SetArgs(args)
+	cmd.SetArgs(append([]string{}, args...)) // nil would be the test's own
 	cmd.SilenceErrors, cmd.SilenceUsage = true, true
 	err := cmd.Execute()
 	var exit *exitError

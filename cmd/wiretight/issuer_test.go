@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"net/url"
 	"os"
@@ -17,6 +16,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/wiretight/wiretight/internal/port"
 )
 
 const testPassword = "correct horse battery"
@@ -278,12 +279,7 @@ func TestKeysVerbs(t *testing.T) {
 func TestZeroConfiguration(t *testing.T) {
 	t.Parallel()
 	b := newBed(t)
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	addr := ln.Addr().String()
-	_ = ln.Close()
+	addr := port.Keep(t)
 	g := b.launch(nil, "--upstream", b.upstream.URL, "--listen", addr, "--admin", "127.0.0.1:0")
 	eventually(t, "the guard is ready", func() bool { return readyLine.MatchString(g.log.String()) })
 	shell := func(stdin, line string) string {

@@ -10,6 +10,8 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"github.com/wiretight/wiretight/internal/port"
 )
 
 // redis is a real server on a port of its own, started and killed at will.
@@ -22,13 +24,8 @@ type redis struct {
 
 func newRedis(t testing.TB) *redis {
 	t.Helper()
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	_, port, _ := net.SplitHostPort(ln.Addr().String())
-	_ = ln.Close()
-	return &redis{t: t, port: port, dir: t.TempDir()}
+	_, number, _ := net.SplitHostPort(port.Keep(t))
+	return &redis{t: t, port: number, dir: t.TempDir()}
 }
 
 func (r *redis) url() string { return "redis://127.0.0.1:" + r.port }

@@ -18,6 +18,7 @@ import (
 
 	"github.com/wiretight/wiretight/internal/config"
 	"github.com/wiretight/wiretight/internal/lab"
+	"github.com/wiretight/wiretight/internal/port"
 	"github.com/wiretight/wiretight/scan"
 )
 
@@ -58,12 +59,7 @@ func TestScanUsage(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	url := startLab(t, lab.Mended())
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	closed := "http://" + l.Addr().String()
-	l.Close()
+	closed := "http://" + port.Keep(t)
 	write := func(name, text string) string {
 		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
 			t.Fatal(err)

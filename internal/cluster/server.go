@@ -12,6 +12,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/wiretight/wiretight/internal/port"
 )
 
 // Server is a redis-server on loopback that keeps what it has confirmed
@@ -29,13 +31,13 @@ func NewServer(ctx context.Context, dir string, more ...string) (*Server, error)
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, fmt.Errorf("make the store's folder: %w", err)
 	}
-	port, err := freePort(ctx)
+	number, err := freePort(ctx)
 	args := []string{
-		"--port", port, "--bind", "127.0.0.1", "--dir", dir, "--save", "",
+		"--port", number, "--bind", "127.0.0.1", "--dir", dir, "--save", "",
 		"--appendonly", "yes", "--appendfsync", "always", "--maxmemory-policy", "noeviction",
 		"--repl-diskless-sync-delay", "0", // replicas are not made to wait for each other
 	}
-	return &Server{dir: dir, port: port, args: append(args, more...)}, err
+	return &Server{dir: dir, port: number, args: append(args, more...)}, err
 }
 
 // listen opens a port of loopback that the system chooses.
@@ -48,14 +50,16 @@ func listen(ctx context.Context) (net.Listener, error) {
 	return l, nil
 }
 
+// freePort chooses a port that is kept for a server until ctx ends, also while
+// the server is down.
 func freePort(ctx context.Context) (string, error) {
-	l, err := listen(ctx)
+	addr, release, err := port.Hold()
 	if err != nil {
 		return "", err
 	}
-	defer func() { _ = l.Close() }() // it was never used
-	_, port, err := net.SplitHostPort(l.Addr().String())
-	return port, err
+	context.AfterFunc(ctx, release)
+	_, number, err := net.SplitHostPort(addr)
+	return number, err
 }
 
 // Addr is where the server listens.

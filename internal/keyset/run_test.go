@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/wiretight/wiretight/internal/keyset"
+	"github.com/wiretight/wiretight/internal/port"
 )
 
 // inBubble runs f on fake time. Issuers that f asks must be outside, or their
@@ -145,14 +146,7 @@ func TestNotModifiedChangesPace(t *testing.T) {
 // With the port closed at start, keys are there within 5 s of its opening.
 func TestDownAtStart(t *testing.T) {
 	t.Parallel()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	addr := l.Addr().String()
-	if err := l.Close(); err != nil {
-		t.Fatal(err)
-	}
+	addr := port.Keep(t)
 	s := source(t, keyset.Remote{URL: "http://" + addr})
 	running(t, s)
 	until(t, "the first failure", 5*time.Second, func() bool {
@@ -160,7 +154,8 @@ func TestDownAtStart(t *testing.T) {
 	})
 	mustBeUnavailable(t, s)
 	mustFail(t, s, "check that the issuer runs there")
-	if l, err = net.Listen("tcp", addr); err != nil {
+	l, err := net.Listen("tcp", addr)
+	if err != nil {
 		t.Fatal(err)
 	}
 	srv := httptest.NewUnstartedServer(body(jwks(jwk(t, "a"))))

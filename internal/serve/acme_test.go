@@ -12,6 +12,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"strconv"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -23,6 +24,7 @@ import (
 	"github.com/letsencrypt/pebble/v2/wfe"
 	"golang.org/x/net/dns/dnsmessage"
 
+	"github.com/wiretight/wiretight/internal/port"
 	"github.com/wiretight/wiretight/internal/serve"
 )
 
@@ -119,18 +121,18 @@ func answerName(c net.Conn) error {
 	return err
 }
 
-// port is the port of a listener.
-func port(s *serve.Server, name string) int { return s.Addr(name).(*net.TCPAddr).Port }
+// portOf is the port of a listener.
+func portOf(s *serve.Server, name string) int { return s.Addr(name).(*net.TCPAddr).Port }
 
 // closedPort is one on which nobody listens.
 func closedPort(t *testing.T) int {
 	t.Helper()
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	_, number, _ := net.SplitHostPort(port.Keep(t))
+	n, err := strconv.Atoi(number)
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer ln.Close()
-	return ln.Addr().(*net.TCPAddr).Port
+	return n
 }
 
 // waitFor waits until host has a certificate.
@@ -299,7 +301,7 @@ func TestACMEByHTTP(t *testing.T) {
 	})
 	s := start(t, conf)
 	// The CA cannot reach the TLS listener, so that HTTP must do.
-	a.open(t, port(s, "plain"), closedPort(t))
+	a.open(t, portOf(s, "plain"), closedPort(t))
 	if err := c.Manage(s.Addr("tls"), s.Addr("plain")); err != nil {
 		t.Fatal(err)
 	}

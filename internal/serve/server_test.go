@@ -18,6 +18,7 @@ import (
 
 	"golang.org/x/net/http2"
 
+	"github.com/wiretight/wiretight/internal/port"
 	"github.com/wiretight/wiretight/internal/redact"
 	"github.com/wiretight/wiretight/internal/serve"
 )
@@ -66,13 +67,7 @@ func TestStartAllOrNothing(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer busy.Close()
-	free, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	freeAddr := free.Addr().String()
-	_ = free.Close()
-
+	freeAddr := port.Keep(t)
 	s, err := serve.New(serve.Config{Listeners: []serve.Listener{
 		{Name: "one", Addr: freeAddr, Handler: text("")},
 		{Name: "two", Addr: busy.Addr().String(), Handler: text("")},
@@ -270,7 +265,8 @@ func TestWrongProtocol(t *testing.T) {
 	var log records
 	conf := secure(certs, text(""))
 	conf.Listeners = append(conf.Listeners, serve.Listener{Name: "plain", Addr: "127.0.0.1:0", Handler: text("")})
-	conf.Logger = log.logger()
+	// However long this takes: of one kind there is one record in ten seconds.
+	conf.Logger, conf.Now = log.logger(), (&clock{now: time.Now()}).Now
 	s := start(t, conf)
 
 	t.Run("HTTP on the TLS port", func(t *testing.T) {

@@ -75,7 +75,7 @@ func TestFiles(t *testing.T) {
 func TestFailedListener(t *testing.T) {
 	t.Parallel()
 	s := start(t, plain(text("")))
-	fd := listeningSocket(t, port(s, "plain"))
+	fd := listeningSocket(t, portOf(s, "plain"))
 	if err := syscall.Shutdown(fd, syscall.SHUT_RDWR); err != nil {
 		t.Fatal(err)
 	}

@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/wiretight/wiretight/internal/port"
 	"github.com/wiretight/wiretight/internal/store/storetest"
 )
 
@@ -32,14 +33,15 @@ func startServer(t testing.TB, args ...string) *server {
 	return s
 }
 
-// freePort finds a port that nobody listens on.
+// freePort is a port that nobody listens on, nor ever will but us.
 func freePort(t testing.TB) int {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	t.Helper()
+	_, number, _ := net.SplitHostPort(port.Keep(t))
+	n, err := strconv.Atoi(number)
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer l.Close()
-	return l.Addr().(*net.TCPAddr).Port
+	return n
 }
 
 func (s *server) start() {

@@ -21,6 +21,7 @@ import (
 	"time"
 
 	"github.com/wiretight/wiretight/internal/catalog"
+	"github.com/wiretight/wiretight/internal/port"
 	"github.com/wiretight/wiretight/scan"
 )
 
@@ -251,19 +252,14 @@ func TestFastAPIServesTLS(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	_, port, _ := net.SplitHostPort(l.Addr().String())
-	l.Close()
-	code := strings.NewReplacer("8443", port, "0.0.0.0", "127.0.0.1").Replace(pasted(t, "tls.legacy-protocol"))
+	_, number, _ := net.SplitHostPort(port.Keep(t))
+	code := strings.NewReplacer("8443", number, "0.0.0.0", "127.0.0.1").Replace(pasted(t, "tls.legacy-protocol"))
 	out := python(t, dir, weakFastAPI+code, nil)
 	go io.Copy(io.Discard, out) // ends with the program
-	awaitPort(t, port)
+	awaitPort(t, number)
 	r, err := scan.Run(t.Context(), scan.Config{
-		URL: "https://localhost:" + port, CA: testPKI(t).pool, Rate: 1e6,
-		Resolve: []string{fmt.Sprintf("localhost:%s:127.0.0.1", port)},
+		URL: "https://localhost:" + number, CA: testPKI(t).pool, Rate: 1e6,
+		Resolve: []string{fmt.Sprintf("localhost:%s:127.0.0.1", number)},
 	}, tlsChecks())
 	if err != nil {
 		t.Fatal(err)
