@@ -110,7 +110,8 @@ func (b *demoBed) tokenRows(m attack.Material, every bool) (rows []demoRow, genu
 func shortTitle(a attack.Attack) string {
 	short := map[string]string{
 		"signature": "Signature that does not fit", "null-signature": "No signature, algorithm kept", "alg-none": "Unsigned (alg none)",
-		"alg-confusion": "HMAC keyed with the public key", "embedded-key": "Key brought along (jwk, x5c)", "key-url": "Key to be fetched (jku, x5u)",
+		"other-algorithm": "Another algorithm, nobody's key",
+		"alg-confusion":   "HMAC keyed with the public key", "embedded-key": "Key brought along (jwk, x5c)", "key-url": "Key to be fetched (jku, x5u)",
 		"kid-injection": "kid as a path or a query", "not-before": "Not valid yet", "expired": "Expired", "no-expiry": "Without a usable end",
 		"long-lived": "Living too long", "issuer": "Of another issuer", "audience": "For another service", "type": "Of another kind (typ)",
 		"binding": "Bound in a way nobody can check", "spelling": "Genuine, in another spelling", "extension": "Unknown critical extension",

@@ -79,7 +79,7 @@ type Attack struct {
 func Attacks() []Attack {
 	var all []Attack
 	for _, group := range [][]Attack{
-		signatureAttacks(), noneAttacks(), secretAttacks(), psychicAttacks(),
+		signatureAttacks(), noneAttacks(), otherAttacks(), secretAttacks(), psychicAttacks(),
 		embeddedAttacks(), kidAttacks(), claimAttacks(), formAttacks(), wrapAttacks(),
 	} {
 		all = append(all, group...)

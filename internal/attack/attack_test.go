@@ -168,7 +168,7 @@ func TestChecksAreWidestFirst(t *testing.T) {
 		}
 		names = append(names, a.Name)
 	}
-	want := "signature null-signature alg-none blank-secret alg-confusion"
+	want := "signature null-signature alg-none other-algorithm blank-secret alg-confusion"
 	if got := strings.Join(names, " "); !strings.HasPrefix(got, want) {
 		t.Errorf("got order %s, want it to begin with %s", got, want)
 	}

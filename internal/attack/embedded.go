@@ -1,6 +1,7 @@
 package attack
 
 import (
+	"cmp"
 	"encoding/base64"
 	"encoding/pem"
 	"strings"
@@ -61,7 +62,7 @@ func embeddedKeys(g *genuine) []Forged {
 	jwk := attackerJWK(g.alg)
 	cert := []string{base64.StdEncoding.EncodeToString(selfSigned(key))}
 	own, _ := g.header["kid"].(string)
-	control := g.byRandomKey(g.altered())
+	control := g.attackerSigned(nil) // under the same algorithm, without the key
 	secret := random(64)
 	all := []Forged{
 		{Name: "jwk", Title: "jwk in the header", Token: g.attackerSigned(object{"jwk": jwk, "kid": callbackID})},
@@ -69,7 +70,8 @@ func embeddedKeys(g *genuine) []Forged {
 		{Name: "x5c", Title: "x5c with a self-signed certificate", Token: g.attackerSigned(object{"x5c": cert, "kid": nil})},
 		{
 			Name: "jwk-oct", Title: "jwk with a secret in the header, HS256",
-			Token: mac("HS256", secret, with(g.header, object{"jwk": object{"kty": "oct", "k": encode(secret)}}), g.altered()),
+			Token:   mac("HS256", secret, with(g.header, object{"jwk": object{"kty": "oct", "k": encode(secret)}}), g.altered()),
+			Control: g.randomMAC("HS256"),
 		},
 	}
 	if own != "" {
@@ -79,7 +81,7 @@ func embeddedKeys(g *genuine) []Forged {
 		)
 	}
 	for i := range all {
-		all[i].Control = control
+		all[i].Control = cmp.Or(all[i].Control, control)
 	}
 	return all
 }
@@ -96,7 +98,7 @@ func keyURLs(g *genuine) []Forged {
 	}
 	// A random part tells one scan's calls from another's.
 	base = strings.TrimSuffix(base, "/") + "/" + encode(random(9))
-	control := g.byRandomKey(g.altered())
+	control := g.attackerSigned(nil)
 	iss, _ := g.claims["iss"].(string)
 	all := []Forged{
 		{Name: "jku", Title: "jku naming a foreign key set", Token: g.attackerSigned(object{"jku": base + CallbackSetPath, "kid": callbackID})},

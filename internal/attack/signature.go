@@ -3,6 +3,7 @@ package attack
 import (
 	"bytes"
 	"slices"
+	"strings"
 )
 
 func signatureAttacks() []Attack {
@@ -22,6 +23,40 @@ func signatureAttacks() []Attack {
 			forge: nullSignatures,
 		},
 	}
+}
+
+// otherAttacks come after the unsigned tokens: who takes those has the same
+// weakness, and it has a better name there.
+func otherAttacks() []Attack {
+	return []Attack{{
+		Name:  "other-algorithm",
+		Title: "Signed by nobody's key under another algorithm",
+		Check: "jwt.signature-unverified",
+		Why:   "the signature is verified only under algorithms that the verifier expects, and the token chooses one (CWE-347, RFC 8725 §3.1)",
+		forge: otherAlgorithms,
+	}}
+}
+
+// otherAlgorithms are signed by keys of the attacker, each under an algorithm of
+// another family than the genuine token's, and under one that nobody knows.
+func otherAlgorithms(g *genuine) []Forged {
+	var all []Forged
+	add := func(alg, token string) {
+		all = append(all, Forged{Name: strings.ToLower(alg), Title: "alg " + alg + ", signed with a random key", Token: token})
+	}
+	for _, alg := range []string{"RS256", "HS256", "ES256", "PS256", "EdDSA"} {
+		switch {
+		case alg[:2] == g.family():
+		case alg == "HS256":
+			add(alg, g.randomMAC(alg))
+		default:
+			add(alg, signed(alg, g.header, g.altered()))
+		}
+	}
+	const unknown = "WT256"
+	text := segment(with(g.header, object{"alg": unknown})) + "." + segment(g.altered())
+	add(unknown, text+"."+encode(random(max(len(g.signature), 32))))
+	return all
 }
 
 func brokenSignatures(g *genuine) []Forged {

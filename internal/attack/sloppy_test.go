@@ -121,6 +121,12 @@ func nonePasses(p *party, raw string) bool {
 	return p.verifies(l.text, l.signature)
 }
 
+// otherAlgorithmPasses verifies what it expects and lets the rest in.
+func otherAlgorithmPasses(p *party, raw string) bool {
+	l, ok := laxParse(raw)
+	return ok && (l.member("alg") != p.alg || p.verifies(l.text, l.signature))
+}
+
 func secretIs(secrets ...[]byte) func(*party, string) bool {
 	return func(p *party, raw string) bool {
 		l, _ := laxParse(raw)
@@ -341,7 +347,7 @@ func TestSloppyVerifiersFallForThem(t *testing.T) {
 	t.Parallel()
 	signatureOnly := func(p *party, raw string) bool { return p.signatureOnly(raw) }
 	verifiers := map[string]func(*party, string) bool{
-		"signature": noSignature, "null-signature": emptySignaturePasses, "alg-none": nonePasses,
+		"signature": noSignature, "null-signature": emptySignaturePasses, "alg-none": nonePasses, "other-algorithm": otherAlgorithmPasses,
 		"blank-secret": secretIs(nil), "psychic-signature": zerosPass,
 		"alg-confusion": func(p *party, raw string) bool { return secretIs(publicForms(p)...)(p, raw) },
 		"weak-secret": secretIs([]byte("09d25e094faa6ca2556c818166b7a9563b93f7099f6f0f4caa6cf63b88e8d3e7"),

@@ -20,7 +20,7 @@ var authEntries = []Entry{
 		Title: "Another method or an override header reaches a protected operation without credentials",
 		Why:   "A rule that names GET and POST says nothing about HEAD, get, or a header that changes the method behind the rule.",
 		How: "Operations that refuse a GET without a credential are asked by HEAD, in lower case, by an unknown method, and with override headers. " +
-			"The answer must be the protected one. Nothing that could change state is sent.",
+			"The answer must be the protected one. Nothing that could change state is sent, unless with --intrusive.",
 		Fix: map[string]Remediation{
 			"":        {Text: "Check credentials before the method is looked at, list the methods that exist, and do not honour override headers."},
 			"FastAPI": {Text: "Check in a dependency, not in middleware that compares methods.", Code: "router = APIRouter(dependencies=[Depends(current_user)])", Language: "python"},

@@ -23,7 +23,8 @@ var jwtForgeries = []Entry{
 		Title: "A token with an altered payload or signature is accepted",
 		Why: "The signature is not looked at. Anybody who has seen one token, or knows what one looks like, writes their own: with another user's " +
 			"name in it, with every role, without an end.",
-		How: "The genuine token is sent with its first signature bytes changed, with a random signature, and with a claim added. If an operation that " +
+		How: "The genuine token is sent with its first signature bytes changed, with a random signature, and with a claim added; where unsigned tokens are " +
+			"refused, also signed by a key of the scan's own under other algorithms, and under one that nobody knows. If an operation that " +
 			"demands a credential answers such a token as the genuine one, twice, it is found; most other checks of tokens then have nothing to tell. " +
 			"A gateway that keeps verified tokens by their text may hide it, so altered payloads are always new.",
 		Fix: fixes("Verify the signature before you read anything of the token, with a library, the key and the one algorithm given by you. "+

@@ -6,8 +6,9 @@ var leakEntries = []Entry{
 		Title: "A response echoes the Authorization header or the token's payload",
 		Why: "What an error answer shows ends up in logs, in error trackers, in screenshots of tickets and in pages that other scripts can read. " +
 			"A token in it is a token given away.",
-		How: "Requests that must fail carry a canary token of the scan's own; the answer's header and body are searched for it. " +
-			"An endpoint that tells users their own claims is no finding.",
+		How: "Requests that must fail carry a canary token of the scan's own; the answer's header and body are searched for it, its payload, and, in errors, " +
+			"what the payload says. Answers to the genuine token are searched for the token itself, where it is sent in the Authorization header. An endpoint that tells " +
+			"users their own claims is no finding.",
 		Fix: map[string]Remediation{
 			"": {Text: "Never put request headers into answers. Answer errors with a fixed text and an id under which the details are in the log, without the token."},
 			"FastAPI": {Text: "Let exception handlers answer with a fixed text; log the details without headers.", Code: `@app.exception_handler(Exception)
@@ -23,7 +24,7 @@ async def unexpected(request: Request, exc: Exception):
 		ID: "leak.stack-trace", Severity: Medium, CWE: []string{"CWE-209"}, Needs: NeedsNothing,
 		Title: "An error response exposes a stack trace or internal exception",
 		Why:   "A trace names files, libraries with versions, queries and sometimes values of variables: a map for the next step of an attack.",
-		How: "Requests with broken JSON, odd parameters, bad tokens and unknown paths are sent; error answers are searched for the forms that traces have " +
+		How: "Requests with broken JSON, odd parameters in path and query, bad tokens and unknown paths are sent; error answers are searched for the forms that traces have " +
 			"in each language. Examples in the API's description do not count.",
 		Fix: map[string]Remediation{
 			"":        {Text: "Turn off debugging in production, and answer unexpected errors with a fixed text and an id."},
@@ -40,7 +41,7 @@ async def unexpected(request: Request, exc: Exception):
 		ID: "leak.cacheable-token", Severity: Medium, CWE: []string{"CWE-525"}, Needs: NeedsLogin,
 		Title: "A response that carries a token may be stored by caches",
 		Why:   "Browsers and proxies keep what they may. A token on disk outlives the session, and is read by the next user of the machine or by a proxy's administrator.",
-		How:   "The answer of the login must have Cache-Control: no-store. private and no-cache forbid something else.",
+		How:   "The answers of the login and of a refresh must have Cache-Control: no-store. private and no-cache forbid something else.",
 		Fix: map[string]Remediation{
 			"": {Text: "Send Cache-Control: no-store with every answer that carries a token (RFC 6749 §5.1).", Code: "Cache-Control: no-store", Language: "http"},
 			"FastAPI": {Text: "Set the header where tokens are given out.", Code: `@app.post("/token")

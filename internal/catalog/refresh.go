@@ -24,7 +24,8 @@ if updated.rowcount != 1:  # an old token: somebody else has one too
 		ID: "refresh.predictable", Severity: High, CWE: []string{"CWE-338"}, Needs: NeedsLogin,
 		Title: "Opaque refresh tokens come from a predictable generator: sequential, seeded from the time, or short",
 		Why:   "Who can tell the next refresh token from the last one needs to steal nothing.",
-		How: "The refresh tokens of eight logins are searched for steps, times, hashes of small numbers and times, UUIDs made of the time, and for too little that changes. " +
+		How: "The refresh tokens of eight logins are searched for steps, times, hashes of small numbers and times, UUIDs made of the time, and for too little that changes; and for what the generators of " +
+			"Python, PHP and Java give when seeded with the time of the login in seconds or milliseconds, for which no request is made. " +
 			"Refresh tokens that are JWTs are left to jwt.predictable-id.",
 		Fix: map[string]Remediation{
 			"":        {Text: "Make refresh tokens of at least 128 bits from the system's generator."},

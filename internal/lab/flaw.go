@@ -84,10 +84,10 @@ const (
 	DocsExposed       Flaw = "supply.docs-exposed"
 )
 
-// Flaws for which there is no check of their own.
+// Flaws that have no check of their own.
 const (
 	// UnknownAlgorithm takes tokens whose algorithm it does not know without
-	// looking at their signature.
+	// looking at their signature. It is one way to have jwt.signature-unverified.
 	UnknownAlgorithm Flaw = "lab.unknown-algorithm"
 	// LenientForm repairs what a strict parser refuses: line breaks, padding,
 	// duplicate members, unknown critical extensions.

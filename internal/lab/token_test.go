@@ -39,16 +39,16 @@ var forgeries = map[lab.Flaw]string{
 	lab.EmbeddedKey: "embedded-key", lab.KeyFetch: "key-url", lab.KidInjection: "kid-injection",
 	lab.ExpiredAccepted: "expired", lab.NotBeforeIgnored: "not-before", lab.NoExpiry: "no-expiry", lab.LongLived: "long-lived",
 	lab.IssuerUnchecked: "issuer", lab.AudienceUnchecked: "audience", lab.TypeConfusion: "type",
-	lab.BindingIgnored: "binding", lab.UnknownAlgorithm: "psychic-signature", lab.LenientForm: "spelling",
+	lab.BindingIgnored: "binding", lab.UnknownAlgorithm: "other-algorithm", lab.LenientForm: "spelling",
 }
 
 // widens lists the attacks that a flaw lets through beside its own, as far as
 // it must.
 var widens = map[lab.Flaw][]string{
-	lab.BlankSecret:      {"kid-injection"}, // some of its keys are empty
-	lab.PsychicSignature: {"signature"},     // of which one is all zeros
-	lab.LongLived:        {"no-expiry"},     // of which one is in milliseconds
-	lab.UnknownAlgorithm: {"alg-none"},      // an array is an algorithm that nobody knows
+	lab.BlankSecret:      {"kid-injection"},                 // some of its keys are empty
+	lab.PsychicSignature: {"signature"},                     // of which one is all zeros
+	lab.LongLived:        {"no-expiry"},                     // of which one is in milliseconds
+	lab.UnknownAlgorithm: {"alg-none", "psychic-signature"}, // an array, and ES384, are none that it knows
 	lab.LenientForm:      {"extension", "duplicate", "json", "type"},
 	lab.NullSignature:    {"json-form"},
 }

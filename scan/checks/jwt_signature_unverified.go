@@ -24,8 +24,32 @@ var jwtSignatureUnverified = scan.Check{
 		if len(found) > 0 {
 			return scan.Find(found...)
 		}
-		return throwAll(ctx, t, knownMaterial(t), notPsychic(t), "signature")
+		v := throwAll(ctx, t, knownMaterial(t), notPsychic(t), "signature")
+		if v.Outcome != scan.Passed {
+			return v
+		}
+		return otherAlgorithm(ctx, t)
 	},
+}
+
+// otherAlgorithm finds services that verify only signatures of the algorithm that
+// they expect, and take whatever comes under another one. Where unsigned tokens
+// pass, that is the same weakness, and jwt.alg-none reports it.
+func otherAlgorithm(ctx context.Context, t *scan.Target) scan.Verdict {
+	unsigned, err := forgeTokens(knownMaterial(t), "alg-none")
+	if err != nil {
+		return scan.Skip("the token is no JWT that could be forged: " + err.Error())
+	}
+	for _, p := range t.Protected()[:min(len(t.Protected()), 1)] {
+		a, err := t.Accepted(ctx, p, unsigned[0].Token)
+		switch {
+		case err != nil:
+			return scan.Unsure("whether unsigned tokens pass could not be asked: " + err.Error())
+		case a.Accepted:
+			return scan.Pass()
+		}
+	}
+	return throwAll(ctx, t, knownMaterial(t), nil, "other-algorithm")
 }
 
 // notPsychic leaves a signature of zeros to jwt.psychic-signature, where the token is

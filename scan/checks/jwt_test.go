@@ -8,6 +8,7 @@ import (
 	"io"
 	"net/http"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -79,6 +80,11 @@ func byNothing(_ *tokenAPI, s sent) bool { return len(s.signature) == 0 && alg(s
 
 func byNone(_ *tokenAPI, s sent) bool {
 	return strings.EqualFold(alg(s), "none") && strings.HasSuffix(s.text, ".")
+}
+
+// byOther takes whatever comes under an algorithm that is none of these.
+func byOther(algorithms ...string) func(*tokenAPI, sent) bool {
+	return func(_ *tokenAPI, s sent) bool { return alg(s) != "" && !slices.Contains(algorithms, alg(s)) }
 }
 
 func byBlank(_ *tokenAPI, s sent) bool { return alg(s) == "HS256" && verifies([]byte{}, s) }

@@ -3,6 +3,7 @@ package checks
 import (
 	"context"
 	"fmt"
+	"net/http"
 	"slices"
 	"strings"
 	"time"
@@ -115,7 +116,7 @@ func (w *thrower) one(ctx context.Context, p scan.Protected, f attack.Forged) (e
 		case c.Accepted:
 			w.doubt(f.Title + ": accepted, and so is a token without it, so that another weakness is at work")
 			return e, false, nil
-		case c.Inconclusive != "":
+		case c.Inconclusive != "" && !refusedAlike(p, c.Response):
 			w.doubt(f.Title + ": accepted, but its control was not decided: " + c.Inconclusive)
 			return e, false, nil
 		}
@@ -126,6 +127,12 @@ func (w *thrower) one(ctx context.Context, p scan.Protected, f attack.Forged) (e
 		e.Severity = catalog.Medium
 	}
 	return e, true, nil
+}
+
+// refusedAlike tells whether an answer is the one that a random signature gets,
+// whatever its status: some services answer with 500 to all that they refuse.
+func refusedAlike(p scan.Protected, r *scan.Response) bool {
+	return r != nil && p.Br != nil && r.Class == p.Br.Class && !p.Genuine(r) && r.Status != http.StatusTooManyRequests
 }
 
 func (w *thrower) doubt(reason string) {
