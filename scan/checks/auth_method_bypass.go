@@ -24,12 +24,16 @@ type bypass struct {
 
 var overrides = http.Header{"X-HTTP-Method-Override": {"GET"}, "X-HTTP-Method": {"GET"}, "X-Method-Override": {"GET"}}
 
+// preflightLike names a method that rules for credentials often leave out.
+var preflightLike = http.Header{"X-HTTP-Method-Override": {"OPTIONS"}, "X-HTTP-Method": {"OPTIONS"}, "X-Method-Override": {"OPTIONS"}}
+
 var bypasses = []bypass{
 	{name: "HEAD", method: "HEAD"},
 	{name: "a method in lower case", method: "get"},
 	{name: "a method that nobody knows", method: "WTGET"},
 	{name: "OPTIONS with an override header", method: "OPTIONS", header: overrides},
 	{name: "OPTIONS with _method", method: "OPTIONS", query: "_method=GET"},
+	{name: "GET with an override header that names OPTIONS", method: "GET", header: preflightLike},
 	{name: "X-Original-URL that names a public path", method: "GET", header: http.Header{"X-Original-URL": {"/"}, "X-Rewrite-URL": {"/"}}},
 	{name: "a public path with X-Original-URL", method: "GET", root: true},
 	{name: "POST with an override header", method: "POST", header: overrides, changes: true},

@@ -141,6 +141,9 @@ func TestAuthMethodBypass(t *testing.T) {
 		"an override header": {when(func(r *http.Request) bool {
 			return r.Header.Get("X-HTTP-Method-Override") == "GET" && r.Method == "OPTIONS"
 		}, inside), false, "X-HTTP-Method-Override: GET"},
+		"an override of GET": {when(func(r *http.Request) bool {
+			return r.Header.Get("X-HTTP-Method-Override") == "OPTIONS" && r.URL.Path == "/me"
+		}, inside), false, "X-HTTP-Method-Override: OPTIONS"},
 		"_method":                      {when(func(r *http.Request) bool { return r.URL.Query().Get("_method") == "GET" }, inside), false, "_method"},
 		"a rule that believes a path":  {when(func(r *http.Request) bool { return r.URL.Path == "/me" && r.Header.Get("X-Original-URL") == "/" }, inside), false, "names a public path"},
 		"a path that a header rewrote": {when(func(r *http.Request) bool { return r.URL.Path == "/" && r.Header.Get("X-Rewrite-URL") == "/me" }, inside), false, "a public path with X-Original-URL"},

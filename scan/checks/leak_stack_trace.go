@@ -4,6 +4,7 @@ import (
 	"context"
 	"html"
 	"net/http"
+	"net/url"
 	"regexp"
 	"strings"
 
@@ -129,6 +130,7 @@ func faulty(t *scan.Target) []mistake {
 		bad.Header = http.Header{"Authorization": {"Bearer eyJhbGciOiJIUzI1NiJ9.bm90IGpzb24.AAAA"}}
 		list = append(list, mistake{odd, "odd parameters"}, mistake{bad, "a token that is no JSON inside"})
 	}
+	list = append(list, misfits(t)...)
 	list = append(list, mistake{scan.Request{RawTarget: "/%ff%00%c0%af"}, "a path that is not UTF-8"})
 	if login := t.LoginURL(); login != "" {
 		list = append(list, mistake{scan.Request{
@@ -138,6 +140,40 @@ func faulty(t *scan.Target) []mistake {
 	}
 	return list
 }
+
+// maxMisfits is how many operations with parameters in their path are asked with
+// values that do not fit.
+const maxMisfits = 3
+
+// misfits are requests whose path has text where a number may be expected.
+func misfits(t *scan.Target) []mistake {
+	var list []mistake
+	for _, o := range callable(t, len(t.Operations())) {
+		path := braced.ReplaceAllString(o.Path, "wt'")
+		u, err := url.Parse(o.URL)
+		if path == o.Path || err != nil || len(list) == maxMisfits {
+			continue
+		}
+		// The URL has the path at its end, with values in it, after a prefix.
+		prefix := strings.Count(u.Path, "/") - strings.Count(o.Path, "/")
+		if prefix < 0 {
+			continue
+		}
+		parts := strings.SplitN(u.Path, "/", prefix+2)
+		u.Path, u.RawPath = strings.Join(parts[:prefix+1], "/")+path, ""
+		odd := quiet(o)
+		if token, has := t.Token(); has && len(t.Protected()) > 0 {
+			p := t.Protected()[0]
+			p.Operation = o
+			odd = p.Request(string(token.Raw.Reveal()))
+		}
+		odd.URL = u.String()
+		list = append(list, mistake{odd, "odd parameters in the path"})
+	}
+	return list
+}
+
+var braced = regexp.MustCompile(`\{[^{}/]*\}`)
 
 // genuine is a request with the genuine token, where the operation is known to
 // take it.

@@ -251,6 +251,27 @@ func TestLeakStackTraceElsewhere(t *testing.T) {
 	}
 }
 
+// A value that does not fit into a path goes wrong behind the check of the token,
+// below whatever prefix the description has.
+func TestLeakStackTraceOfPaths(t *testing.T) {
+	t.Parallel()
+	token := goodToken(t)
+	spec := canned{status: 200, body: `{"openapi":"3.1.0","info":{"title":"T","version":"1"},"servers":[{"url":"/v1"}],"paths":{"/items/{id}":{"get":{
+		"parameters":[{"name":"id","in":"path","required":true,"schema":{"type":"integer"}}],"security":[{"bearer":[]}],"responses":{"200":{"description":"OK"}}}}},
+		"components":{"securitySchemes":{"bearer":{"type":"http","scheme":"bearer"}}}}`}
+	start := func(broken canned) *fixture {
+		return site{token: token, at: map[string]canned{"/openapi.json": spec}, mishap: func(w http.ResponseWriter, r *http.Request) bool {
+			if r.URL.Path != "/v1/items/wt'" || r.Header.Get("Authorization") != "Bearer "+token {
+				return false
+			}
+			broken.write(w)
+			return true
+		}}.start(t)
+	}
+	noToken(t, mustFind(t, start(canned{status: 500, body: stacks[1].body}), leakStackTrace, "odd parameters in the path"))
+	mustPass(t, start(canned{status: 422, body: `{"detail":"value is not a valid integer"}`}), leakStackTrace)
+}
+
 func TestLeakStackTraceOfSignatures(t *testing.T) {
 	t.Parallel()
 	good := goodToken(t)

@@ -56,7 +56,8 @@ var refreshPredictable = scan.Check{
 }
 
 // byItsClock moves identifiers to the time that the target's answers tell, if all
-// do, and says how far that may be off.
+// do, and says how far that may be off. Servers write the same Date for a while:
+// where the clocks go alike, the time here counts as well.
 func byItsClock(logins []timedLogin, ids []identifier) ([]identifier, time.Duration) {
 	list := slices.Clone(ids)
 	for i, l := range logins {
@@ -64,7 +65,17 @@ func byItsClock(logins []timedLogin, ids []identifier) ([]identifier, time.Durat
 		if err != nil {
 			return ids, clockSkew
 		}
-		list[i].began, list[i].ended = at, at
+		if off := l.Began.Sub(at).Abs(); off > clocksAlike {
+			list[i].began, list[i].ended = at, at
+			continue
+		}
+		if at.Before(l.Began) {
+			list[i].began = at
+		}
 	}
 	return list, time.Second
 }
+
+// clocksAlike is how far a Date may be from the time here and still come from a
+// clock that goes alike.
+const clocksAlike = 5 * time.Second

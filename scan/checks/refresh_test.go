@@ -333,6 +333,7 @@ func TestRefreshPredictable(t *testing.T) {
 		"Python, milliseconds":    {func(n int, now time.Time) string { return outputs(twisted(milli(n, now), true), 8) }, "Python"},
 		"PHP, with a prefix":      {func(n int, now time.Time) string { return "rt_" + outputs(twisted(second(n, now), false), 5) }, "Mersenne Twister"},
 		"by a clock an hour slow": {func(n int, now time.Time) string { return outputs(twisted(slow(n, now), false), 8) }, "Mersenne"},
+		"by a Date that lags":     {func(n int, now time.Time) string { return outputs(twisted(milli(n, now), true), 8) }, "Python"},
 		"Java, milliseconds":      {func(n int, now time.Time) string { return letters(congruent(milli(n, now)), byJava, alphabets[1], 40) }, "Java"},
 		"random":                  {func(int, time.Time) string { return rand.Text() }, ""},
 		"random, in hex":          {func(int, time.Time) string { return outputs(twisted(seedOfNobody(), true), 8) }, ""},
@@ -343,6 +344,9 @@ func TestRefreshPredictable(t *testing.T) {
 			a := sessionAPI{mint: tt.mint, date: func() string {
 				if strings.Contains(name, "hour slow") {
 					return time.Now().Add(-time.Hour).UTC().Format(http.TimeFormat)
+				}
+				if strings.Contains(name, "lags") {
+					return time.Now().Add(-3 * time.Second).UTC().Format(http.TimeFormat)
 				}
 				return ""
 			}}
