@@ -372,6 +372,8 @@ func (x *exchange) upstreamFailed(err error) {
 	switch {
 	case errors.As(err, &tooLarge):
 		f = &refusal{kind: kindTooLarge, reason: "request body over the limit"}
+	case broken != nil && malformed(*broken):
+		f = &refusal{rule: RuleHeaders, kind: kindMalformed, reason: (*broken).Error()}
 	case cut != nil && cut.kind != nil:
 		f = &refusal{rule: cut.rule, kind: cut.kind, reason: cut.reason, close: true}
 	case x.r.Context().Err() != nil:
@@ -387,6 +389,13 @@ func (x *exchange) upstreamFailed(err error) {
 	clear(x.w.Header())
 	x.answer.refused = f
 	f.write(x.w, x.r.Method, x.id)
+}
+
+// malformed reports errors of a body that mean that it is none, over HTTP/2
+// alone: then its stream has been reset, and looks like one whose client is gone.
+func malformed(err error) bool {
+	var what interface{ Malformed() }
+	return errors.As(err, &what)
 }
 
 // hopByHop reports the fields that concern one connection only (RFC 9110 §7.6.1).

@@ -168,19 +168,29 @@ func (c *conn) onBlockEnd(h *header) error {
 	}
 	switch {
 	case st.gotEnd:
-		return c.refuse(st, streamClosed)
+		return c.refuse(st, streamClosed, "HEADERS after the end of the request")
 	case !end || h.large || !validTrailer(h.fields):
-		return c.refuse(st, protocolError)
+		return c.refuse(st, protocolError, "trailer is malformed")
 	}
 	return c.endBody(st)
 }
 
+// broken is what a client does on a stream that must not be done. It is what a
+// handler gets that reads the body.
+type broken string
+
+// Error implements error.
+func (b broken) Error() string { return string(b) }
+
+// Malformed says, by being there, that it is not the client that went away.
+func (broken) Malformed() {}
+
 // refuse resets a stream for what the client does on it.
-func (c *conn) refuse(st *stream, why code) error {
+func (c *conn) refuse(st *stream, why code, what broken) error {
 	if len(c.out.bytes) > maxStuck {
 		return errStuck
 	}
-	st.reset(why, errReset)
+	st.reset(why, what)
 	c.kick()
 	return c.strange()
 }
@@ -225,7 +235,7 @@ func (c *conn) open(h *header, end bool) error {
 // endBody ends what the client sends on a stream. The caller holds mu.
 func (c *conn) endBody(st *stream) error {
 	if st.left > 0 {
-		return c.refuse(st, protocolError) // less than it said (RFC 9113 §8.1.1)
+		return c.refuse(st, protocolError, "body is shorter than its Content-Length") // RFC 9113 §8.1.1
 	}
 	st.gotEnd = true
 	st.cond.Broadcast()
@@ -306,10 +316,10 @@ func (c *conn) beginData(f frame, waste int) error {
 		}
 		return c.strange()
 	case st.gotEnd:
-		return c.refuse(st, streamClosed)
+		return c.refuse(st, streamClosed, "DATA after the end of the request")
 	}
 	if st.credit -= f.length; st.credit < 0 {
-		return c.refuse(st, flowError)
+		return c.refuse(st, flowError, "more DATA than the stream's window allows")
 	}
 	st.giveBack(waste)
 	if f.length == waste && !f.has(flagEndStream) {
@@ -326,7 +336,7 @@ func (c *conn) takeData(id uint32, p []byte) error {
 	if st != nil && st.left >= 0 {
 		if st.left -= int64(len(p)); st.left < 0 {
 			c.giveBack(len(p))
-			return c.refuse(st, protocolError) // more than it said
+			return c.refuse(st, protocolError, "body is longer than its Content-Length")
 		}
 	}
 	if st == nil || st.unread {
@@ -430,10 +440,10 @@ func (c *conn) onWindow(f frame, p []byte) error {
 	case st == nil:
 		return c.strange()
 	case n == 0:
-		return c.refuse(st, protocolError)
+		return c.refuse(st, protocolError, "WINDOW_UPDATE of nothing")
 	default:
 		if st.window += n; st.window > maxWindow {
-			return c.refuse(st, flowError)
+			return c.refuse(st, flowError, "WINDOW_UPDATE makes a window too large")
 		}
 		st.cond.Broadcast()
 	}
@@ -455,7 +465,7 @@ func (c *conn) onPriority(f frame, p []byte) error {
 		c.mu.Lock()
 		defer c.mu.Unlock()
 		if st := c.streams[f.stream]; st != nil {
-			return c.refuse(st, frameSizeError)
+			return c.refuse(st, frameSizeError, "PRIORITY of a wrong length")
 		}
 		return fail(frameSizeError, "PRIORITY of a wrong length")
 	case binary.BigEndian.Uint32(p)&maxWindow == f.stream:

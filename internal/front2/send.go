@@ -15,6 +15,7 @@ type output struct {
 	bytes   []byte
 	spare   []byte    // to take the place of bytes while they are written
 	busy    bool      // somebody writes
+	kicked  bool      // a goroutine is on its way to do so
 	final   bool      // nothing may follow
 	idle    sync.Cond // busy has become false
 	until   time.Time // the deadline in force, of who has set busy
@@ -105,12 +106,14 @@ func (c *conn) write(b []byte, final bool) error {
 
 // kick has what waits written without waiting for it.
 func (c *conn) kick() {
-	if c.out.busy || len(c.out.bytes) == 0 {
+	if c.out.busy || c.out.kicked || len(c.out.bytes) == 0 {
 		return
 	}
+	c.out.kicked = true
 	c.ended.Go(func() {
 		c.mu.Lock()
 		defer c.mu.Unlock()
+		c.out.kicked = false
 		c.flush()
 	})
 }
