@@ -144,6 +144,25 @@ func (fam *family) foreign(p presented) string {
 	return fam.Bound.mismatch(p.shown)
 }
 
+// strayed ends the family of a refresh token that a client shows which may not
+// refresh: unless it is the client's own, whoever it was given to has lost it.
+func (c *call) strayed(text string, client *Client) *failure {
+	if text == "" {
+		return nil
+	}
+	ctx, cancel := c.storeContext()
+	defer cancel()
+	t, fam, _, f := c.read(ctx, text)
+	switch {
+	case f != nil && f.status >= 500:
+		return f
+	case f != nil || fam.Client == client.ID || fam.Ended != "":
+		return nil
+	}
+	c.subject = fam.Subject
+	return c.endSessionFor(ctx, t.family, "refresh token belongs to another client")
+}
+
 // endSessionFor ends a family because of what was just presented. If that
 // cannot be stored, nobody is told that it was.
 func (c *call) endSessionFor(ctx context.Context, id familyID, why string) *failure {

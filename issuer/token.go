@@ -21,6 +21,9 @@ func (c *call) token() *failure {
 		return &failure{status: http.StatusBadRequest, detail: "Grant type is not supported", code: "unsupported_grant_type", reason: "unknown grant type"}
 	}
 	if client != nil && !client.may(kind) {
+		if f := c.strayed(form["refresh_token"], client); f != nil {
+			return f
+		}
 		return &failure{status: http.StatusBadRequest, detail: "Grant type is not allowed for this client", code: "unauthorized_client", reason: "grant is not among the client's"}
 	}
 	s, f := c.show()

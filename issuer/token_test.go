@@ -134,7 +134,8 @@ func TestClientCredentials(t *testing.T) {
 // the session.
 func TestRefreshTokensBelongToTheirClient(t *testing.T) {
 	t.Parallel()
-	for name, thief := range map[string]string{"nobody": "", "another client": "laptop:laptop-secret-0123456789"} {
+	thieves := map[string]string{"nobody": "", "another client": "laptop:laptop-secret-0123456789", "a client that may not refresh": billing}
+	for name, thief := range thieves {
 		f := newFixture(t, func(c *issuer.Config) {
 			laptop := c.Clients[1]
 			laptop.ID, laptop.Secret = "laptop", redactText("laptop-secret-0123456789")
