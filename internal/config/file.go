@@ -248,7 +248,7 @@ type CookiesFile struct {
 
 // LoginFile says who confirms a password.
 type LoginFile struct {
-	// URL of the application that confirms it: https, or http on loopback. Default: the issuer's own users.
+	// URL of the application that confirms it: https, or http on loopback. It gets username and password as JSON, and answers 200 with sub and scopes, or 401. Default: the issuer's own users.
 	VerifyURL string `yaml:"verify_url" jsonschema:"minLength=0"`
 }
 
