@@ -43,7 +43,13 @@ func NameSecret(keys *KeySet, kid string) *KeySet {
 type RSAKey = rsaKey
 
 // NewRSAKey prepares a key as a key set does.
-func NewRSAKey(pub *rsa.PublicKey) (*RSAKey, error) { return newRSAKey(pub) }
+func NewRSAKey(pub *rsa.PublicKey) (*RSAKey, error) {
+	k, err := newRSAKey(pub)
+	if err == nil {
+		k.hasten(pub)
+	}
+	return k, err
+}
 
 // Verify judges a PKCS #1 v1.5 signature of a digest.
 func (k *rsaKey) Verify(hash crypto.Hash, digest, signature []byte) bool {
@@ -76,4 +82,13 @@ func (ks *KeySet) Slow() (slow *KeySet, quick int) {
 		slow.keys = append(slow.keys, &c)
 	}
 	return slow, quick
+}
+
+// ProofKey is the RSA key that a proof brings.
+func ProofKey(raw string) (*RSAKey, error) {
+	p, err := parseProof(raw)
+	if err != nil {
+		return nil, err
+	}
+	return p.key.rsa, nil
 }

@@ -3,6 +3,7 @@ package token
 import (
 	"bytes"
 	"crypto"
+	"crypto/rsa"
 	"errors"
 	"fmt"
 	"slices"
@@ -51,6 +52,9 @@ func ParseJWKS(data []byte) (ks *KeySet, warnings []string, err error) {
 		if private {
 			warnings = append(warnings, fmt.Sprintf(
 				"key %d (kid %s) is published with its private part: replace it, whoever read the set can sign", i, quoted(kid)))
+		}
+		if pub, ok := k.public.(*rsa.PublicKey); ok {
+			k.rsa.hasten(pub)
 		}
 		ks.keys = append(ks.keys, k)
 	}

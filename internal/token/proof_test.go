@@ -15,6 +15,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/wiretight/wiretight/internal/montgomery"
 	"github.com/wiretight/wiretight/internal/token"
 )
 
@@ -225,6 +226,24 @@ func TestVerifyProofBoundsTheKey(t *testing.T) {
 	raw := signProof(t, "RS256", object{"typ": "dpop+jwt", "alg": "RS256", "jwk": jwk}, proofClaims())
 	_, err := token.VerifyProof(raw, proofRequest(t, "RS256"), now)
 	refused(t, err, token.RuleBinding, "4096 bits")
+}
+
+// TestProofKeysAreNotHastened: a key that is used once is not worth what the
+// faster arithmetic costs at first.
+func TestProofKeysAreNotHastened(t *testing.T) {
+	t.Parallel()
+	raw := signProof(t, "RS256", object{"typ": "dpop+jwt", "alg": "RS256", "jwk": publicJWK(t, "RS256")}, proofClaims())
+	k, err := token.ProofKey(raw)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if k.Quick() {
+		t.Error("the key of a proof has the faster arithmetic")
+	}
+	_, quick := keySet(t, "RS256").Slow()
+	if got := quick == 1; got != montgomery.Fast() {
+		t.Errorf("the key of an issuer has the faster arithmetic: got %v, want %v", got, montgomery.Fast())
+	}
 }
 
 // An access token may never be read as a proof, nor a proof as an access token.

@@ -34,13 +34,19 @@ func newRSAKey(pub *rsa.PublicKey) (*rsaKey, error) {
 	if err != nil {
 		return nil, err
 	}
-	k := &rsaKey{modulus: n, exponent: uint(pub.E), size: pub.Size()}
-	if montgomery.Fast() && pub.E == montgomery.Exponent && pub.N.BitLen() <= montgomery.MaxBits {
-		if quick, err := montgomery.New(pub.N); err == nil {
-			k.trust(quick)
-		}
+	return &rsaKey{modulus: n, exponent: uint(pub.E), size: pub.Size()}, nil
+}
+
+// hasten gives k, which is of pub, the faster arithmetic where there is one. It
+// costs as much as some five verifications, so it is for keys of an issuer and
+// not for those that come with a proof.
+func (k *rsaKey) hasten(pub *rsa.PublicKey) {
+	if !montgomery.Fast() || pub.E != montgomery.Exponent || pub.N.BitLen() > montgomery.MaxBits {
+		return
 	}
-	return k, nil
+	if quick, err := montgomery.New(pub.N); err == nil {
+		k.trust(quick)
+	}
 }
 
 // trust lets quick do the work if it finds what bigmod finds. A processor, or

@@ -87,7 +87,7 @@ func (s *Signer) sign(text []byte) ([]byte, error) {
 	if s.alg.family == familyEd25519 {
 		return s.key.Sign(rand.Reader, text, crypto.Hash(0))
 	}
-	digest := s.alg.digest(string(text))
+	digest := s.alg.digest(nil, string(text))
 	if s.alg.family == familyEC {
 		der, err := s.key.Sign(rand.Reader, digest, s.alg.hash)
 		if err != nil {

@@ -1,12 +1,13 @@
 package token
 
 import (
+	"crypto"
 	"crypto/ecdsa"
 	"crypto/ed25519"
 	"crypto/hmac"
 	"crypto/rsa"
-	_ "crypto/sha256" // the hashes of the algorithms
-	_ "crypto/sha512"
+	"crypto/sha256"
+	"crypto/sha512"
 	"errors"
 	"math/big"
 )
@@ -28,9 +29,10 @@ func (k *key) verify(alg *algorithm, text string, signature []byte) bool {
 	switch pub := k.public.(type) {
 	case *rsa.PublicKey:
 		if alg.pss {
-			return rsa.VerifyPSS(pub, alg.hash, alg.digest(text), signature, pssOptions(alg)) == nil
+			return rsa.VerifyPSS(pub, alg.hash, alg.digest(nil, text), signature, pssOptions(alg)) == nil
 		}
-		return k.rsa.verify(alg.hash, alg.digest(text), signature)
+		var room [sha512.Size]byte
+		return k.rsa.verify(alg.hash, alg.digest(room[:0], text), signature)
 	case *ecdsa.PublicKey:
 		// Two numbers of fixed length, never ASN.1 (RFC 7518 §3.4).
 		size := alg.coordinate()
@@ -38,17 +40,27 @@ func (k *key) verify(alg *algorithm, text string, signature []byte) bool {
 			return false
 		}
 		r, s := new(big.Int).SetBytes(signature[:size]), new(big.Int).SetBytes(signature[size:])
-		return ecdsa.Verify(pub, alg.digest(text), r, s)
+		return ecdsa.Verify(pub, alg.digest(nil, text), r, s)
 	case ed25519.PublicKey:
 		return ed25519.Verify(pub, []byte(text), signature)
 	}
 	return false
 }
 
-func (a *algorithm) digest(text string) []byte {
-	h := a.hash.New()
-	h.Write([]byte(text))
-	return h.Sum(nil)
+// digest appends the hash of text to b.
+func (a *algorithm) digest(b []byte, text string) []byte {
+	switch a.hash {
+	case crypto.SHA256:
+		sum := sha256.Sum256([]byte(text))
+		return append(b, sum[:]...)
+	case crypto.SHA384:
+		sum := sha512.Sum384([]byte(text))
+		return append(b, sum[:]...)
+	case crypto.SHA512:
+		sum := sha512.Sum512([]byte(text))
+		return append(b, sum[:]...)
+	}
+	panic("algorithm " + a.name + " has no hash") // EdDSA hashes by itself
 }
 
 // coordinate is the length in bytes of a number on the algorithm's curve.
