@@ -60,22 +60,7 @@ func TestBodiesHaveAPace(t *testing.T) {
 					_, _ = io.WriteString(conn, rest)
 				})
 			} else {
-				// When the guard begins to wait is not known here.
-				stop, over := make(chan struct{}), make(chan struct{})
-				defer func() { close(stop); <-over }()
-				go func() {
-					defer close(over)
-					tick := time.NewTicker(time.Second)
-					defer tick.Stop()
-					for range patience / time.Second {
-						f.clock.advance(90 * time.Second)
-						select {
-						case <-stop:
-							return
-						case <-tick.C:
-						}
-					}
-				}()
+				defer f.passing(90 * time.Second)()
 			}
 			res, err := http.ReadResponse(in, nil)
 			if err != nil || res.StatusCode != c.want || c.want == 408 && !res.Close {
@@ -88,5 +73,54 @@ func TestBodiesHaveAPace(t *testing.T) {
 				t.Errorf("the upstream's read: %q, %v", body, err)
 			}
 		})
+	}
+}
+
+// passing lets time go by in steps, one each second, until the function that it
+// returns is called. When the guard begins to wait is not known to a test.
+func (f *fixture) passing(step time.Duration) (stop func()) {
+	stopped, over := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(over)
+		tick := time.NewTicker(time.Second)
+		defer tick.Stop()
+		for range patience / time.Second {
+			f.clock.advance(step)
+			select {
+			case <-stopped:
+				return
+			case <-tick.C:
+			}
+		}
+	}()
+	return func() { close(stopped); <-over }
+}
+
+// TestBodiesHaveAPaceOverHTTP2 leaves a stream open in the middle of a body.
+func TestBodiesHaveAPaceOverHTTP2(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t, func(c *guard.Config) {
+		c.Routes = []guard.Route{{Path: "/public", Public: true}}
+		c.Limits.IdleStream = time.Hour
+	})
+	f.upstream.streams(func(_ http.ResponseWriter, r *http.Request) { _, _ = io.Copy(io.Discard, r.Body) })
+	for _, length := range []int64{-1, 1000, 100_000} {
+		body, w := io.Pipe()
+		r := f.request("https", "POST", "/public", "")
+		r.Body, r.ContentLength = body, length
+		written := make(chan struct{})
+		go func() { defer close(written); _, _ = io.WriteString(w, "part") }()
+		stop := f.passing(90 * time.Second)
+		res, err := f.h2.Do(r)
+		stop()
+		_ = w.Close()
+		<-written
+		if err != nil {
+			t.Errorf("length %d: %v", length, err)
+			continue
+		}
+		if got := readReply(t, res); got.status != 408 || got.problem().Status != 408 {
+			t.Errorf("length %d: got %v, want 408", length, got)
+		}
 	}
 }
