@@ -136,9 +136,16 @@ func (x *exchange) forwardAddress(out http.Header) {
 	if prior := x.forwarded["Forwarded"]; len(prior) > 0 {
 		forwarded = strings.Join(prior, ", ") + ", " + forwarded
 	}
+	host := x.r.Host
+	if prior := x.forwarded["X-Forwarded-Host"]; len(prior) == 1 {
+		// A proxy that asks under another name says which one the client used.
+		if _, ok := x.policy.hosts.allows(prior[0]); ok {
+			host = prior[0]
+		}
+	}
 	out["X-Forwarded-For"] = x.one(chain)
 	out["X-Forwarded-Proto"] = x.one("https")
-	out["X-Forwarded-Host"] = x.one(x.r.Host)
+	out["X-Forwarded-Host"] = x.one(host)
 	out["Forwarded"] = x.one(forwarded)
 	out["X-Request-Id"] = x.one(x.id)
 }

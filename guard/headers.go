@@ -208,7 +208,7 @@ func (x *exchange) keepForwarded(name string, values []string) {
 		return
 	}
 	switch name {
-	case "X-Forwarded-For", "X-Forwarded-Proto", "Forwarded":
+	case "X-Forwarded-For", "X-Forwarded-Host", "Forwarded":
 		if x.forwarded == nil {
 			x.forwarded = http.Header{}
 		}

@@ -241,6 +241,21 @@ func TestForwardedByTrustedProxy(t *testing.T) {
 			t.Errorf("%s: got %q, want %q", name, got, want)
 		}
 	}
+	for said, want := range map[string]string{
+		"www.example.com": "www.example.com", "WWW.example.com:444": "WWW.example.com:444", // in hosts
+		"": testHost, "www.example.com.": testHost, "www.example.com, evil.example": testHost,
+	} {
+		if got := f.get("/items", "Authorization", f.bearer(), "X-Forwarded-Host", said); got.status != 200 {
+			t.Fatalf("got %v", got)
+		}
+		if got := f.upstream.last(t).header["X-Forwarded-Host"]; len(got) != 1 || got[0] != want {
+			t.Errorf("our proxy says host %q: the upstream gets %q, want %q", said, got, want)
+		}
+	}
+	f.get("/items", "Authorization", f.bearer(), "X-Forwarded-Host", "www.example.com", "X-Forwarded-Host", "www.example.com")
+	if got := f.upstream.last(t).header["X-Forwarded-Host"]; len(got) != 1 || got[0] != testHost {
+		t.Errorf("two hosts: the upstream gets %q, want %q", got, testHost)
+	}
 }
 
 // TestTLSBeforeTheGuard holds who may say that a request came over HTTPS. A
