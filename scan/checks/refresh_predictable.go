@@ -65,7 +65,7 @@ func byItsClock(logins []timedLogin, ids []identifier) ([]identifier, time.Durat
 		if err != nil {
 			return ids, clockSkew
 		}
-		if off := l.Began.Sub(at).Abs(); off > clocksAlike {
+		if off := l.Began.Sub(at).Abs(); off > clockSkew {
 			list[i].began, list[i].ended = at, at
 			continue
 		}
@@ -75,7 +75,3 @@ func byItsClock(logins []timedLogin, ids []identifier) ([]identifier, time.Durat
 	}
 	return list, time.Second
 }
-
-// clocksAlike is how far a Date may be from the time here and still come from a
-// clock that goes alike.
-const clocksAlike = 5 * time.Second
