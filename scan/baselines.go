@@ -97,8 +97,32 @@ func (t *Target) measure(ctx context.Context, o Operation) (Protected, error) {
 		return p, err
 	}
 	p.Reason = p.ineligible()
+	if bound := boundBy(token, p.Bv); bound != "" && !p.Bv.OK() {
+		p.Reason += "; " + bound
+	}
 	p.Eligible = p.Reason == ""
 	return p, nil
+}
+
+// boundBy says to what key of its client a token is bound, which the scan does not
+// have: by its cnf claim (RFC 7800), or by what the refusal of it asks for.
+func boundBy(token Token, refusal *Response) string {
+	cnf, _ := token.Claims["cnf"].(map[string]any)
+	asks := func(scheme string) bool {
+		return slices.ContainsFunc(refusal.Header.Values("WWW-Authenticate"), func(v string) bool {
+			name, _, _ := strings.Cut(v, " ")
+			return strings.EqualFold(name, scheme)
+		})
+	}
+	switch {
+	case cnf["jkt"] != nil || asks("DPoP"):
+		return "it is bound to its client by DPoP (RFC 9449), and the scan has no key to make a proof with: scan with a token that is not bound"
+	case cnf["x5t#S256"] != nil:
+		return "it is bound to its client's certificate (RFC 8705), which the scan does not have: scan with a token that is not bound"
+	case cnf != nil:
+		return "it is bound to a key of its client (cnf, RFC 7800), which the scan does not have: scan with a token that is not bound"
+	}
+	return ""
 }
 
 // place finds out how the token has to travel for the operation to accept it.

@@ -8,6 +8,7 @@ import (
 	"sync/atomic"
 	"testing"
 
+	"github.com/wiretight/wiretight/internal/redact"
 	"github.com/wiretight/wiretight/scan"
 )
 
@@ -42,6 +43,7 @@ func TestOracle(t *testing.T) {
 		{"200 text both ways", strict, page(200, `welcome alice`), page(200, `go away`), true, false, ""},
 		{"the same for all", strict, page(200, `{"a":1}`), page(200, `{"a":1}`), false, false, "alike"},
 		{"422 for everything", strict, page(422, `{"detail":"missing"}`), page(422, `{"detail":"missing"}`), false, false, "refuses the token"},
+		{"a proof is wanted", strict, page(401, `{"detail":"no proof"}`), page(401, `{"detail":"no"}`), false, false, "DPoP"},
 		{"server error on success", strict, page(500, `{}`), page(401, `{}`), false, false, "server error"},
 		{"server error on refusal", strict, page(200, `{"user":"alice"}`), page(500, `{"detail":"boom"}`), true, false, "500"},
 		{"429 on refusal", strict, page(200, `{"user":"alice"}`), page(429, `{"detail":"slow"}`), true, false, "limits attempts"},
@@ -52,6 +54,9 @@ func TestOracle(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
 			a := &api{items: func(w http.ResponseWriter, r *http.Request) {
+				if test.wantReason == "DPoP" {
+					w.Header().Set("WWW-Authenticate", `DPoP algs="ES256", error="invalid_token"`)
+				}
 				if test.takes(bearer(r)) {
 					test.yes(w)
 				} else {
@@ -158,4 +163,21 @@ func TestFlapping(t *testing.T) {
 			t.Errorf("got %+v, %v, want it inconclusive", got, err)
 		}
 	})
+}
+
+// A token that is bound to its client is of no use without the client's key. Every
+// check that needs it says so.
+func TestOracleBoundToken(t *testing.T) {
+	t.Parallel()
+	for confirmation, want := range map[string]string{"jkt": "DPoP", "x5t#S256": "certificate", "kid": "cnf"} {
+		a := &api{items: func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusUnauthorized) }}
+		c, _ := a.start(t)
+		c.Token = redact.NewText(mint("a secret", map[string]any{"sub": "alice", "cnf": map[string]any{confirmation: "x"}}))
+		look(t, c, func(ctx context.Context, target *scan.Target) {
+			p := itemsOf(t, ctx, target)
+			if p.Eligible || !strings.Contains(p.Reason, want) || !strings.Contains(p.Reason, "not bound") {
+				t.Errorf("%s: got eligible %v, reason %q, want %q in it", confirmation, p.Eligible, p.Reason, want)
+			}
+		})
+	}
 }
