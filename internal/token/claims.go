@@ -5,13 +5,15 @@ import (
 	"encoding/base64"
 	"math"
 	"strconv"
+	"strings"
 	"time"
 )
 
 // Claims is what a token says of its bearer (RFC 7519 §4.1, RFC 9068 §2.2).
 // Until Verify has returned nil nothing in it can be believed. Strings are
 // never empty where the claim is present, and hold no control characters. They
-// are copies: Claims may be remembered without keeping the token's text alive.
+// are copies, and share one piece of memory: Claims may be remembered without
+// keeping the token's text alive.
 type Claims struct {
 	Issuer, Subject, ID string
 	// ClientID is client_id, or azp where there is none.
@@ -44,31 +46,34 @@ type Confirmation struct {
 // Bound tells whether the token is bound to anything.
 func (c Confirmation) Bound() bool { return c != Confirmation{} }
 
-// parseClaims reads the claims that it knows and leaves the others alone.
-func parseClaims(members []member) (c Claims, err *Error) {
+// parseClaims reads the claims that it knows and leaves the others alone. size
+// is how much room their texts will need, more or less.
+func parseClaims(members []member, size int) (c Claims, err *Error) {
+	var room texts
+	room.Grow(size)
 	var azp string
 	var scopes, scp []string
 	for i := range members {
 		m := &members[i]
 		switch string(m.name) {
 		case "iss":
-			c.Issuer, err = stringClaim(m)
+			c.Issuer, err = stringClaim(m, &room)
 		case "sub":
-			c.Subject, err = stringClaim(m)
+			c.Subject, err = stringClaim(m, &room)
 		case "jti":
-			c.ID, err = stringClaim(m)
+			c.ID, err = stringClaim(m, &room)
 		case "client_id":
-			c.ClientID, err = stringClaim(m)
+			c.ClientID, err = stringClaim(m, &room)
 		case "azp":
-			azp, err = stringClaim(m)
+			azp, err = stringClaim(m, &room)
 		case "sid":
-			c.SessionID, err = stringClaim(m)
+			c.SessionID, err = stringClaim(m, &room)
 		case "aud":
-			c.Audience, err = audienceClaim(m)
+			c.Audience, err = audienceClaim(m, &room)
 		case "scope":
-			scopes, err = scopeClaim(m)
+			scopes, err = scopeClaim(m, &room)
 		case "scp":
-			scp, err = scopeClaim(m)
+			scp, err = scopeClaim(m, &room)
 		case "exp":
 			c.Expiry, err = dateClaim(m)
 		case "nbf":
@@ -98,22 +103,32 @@ func wrong(m *member, what string) *Error {
 	return refuse(RuleToken, "claim "+string(m.name)+" is not "+what)
 }
 
-func stringClaim(m *member) (string, *Error) {
+// texts gives copies of texts that lie in one piece of memory, or in a few where
+// it did not suffice.
+type texts struct{ strings.Builder }
+
+func (t *texts) keep(text []byte) string {
+	start := t.Len()
+	t.Write(text)
+	return t.String()[start:]
+}
+
+func stringClaim(m *member, room *texts) (string, *Error) {
 	text, ok := m.text()
 	if !ok || !plain(text) {
 		return "", wrong(m, "a string with text and without control characters")
 	}
-	return string(text), nil
+	return room.keep(text), nil
 }
 
-func audienceClaim(m *member) ([]string, *Error) {
+func audienceClaim(m *member, room *texts) ([]string, *Error) {
 	if m.kind == kindString {
-		s, err := stringClaim(m)
+		s, err := stringClaim(m, room)
 		return []string{s}, err
 	}
 	var all []string
 	ok := m.kind == kindArray && eachString(m.value, func(text []byte) bool {
-		all = append(all, string(text))
+		all = append(all, room.keep(text))
 		return plain(text)
 	})
 	if !ok || len(all) == 0 {
@@ -123,7 +138,7 @@ func audienceClaim(m *member) ([]string, *Error) {
 }
 
 // scopeClaim returns a slice that is not nil.
-func scopeClaim(m *member) ([]string, *Error) {
+func scopeClaim(m *member, room *texts) ([]string, *Error) {
 	all := []string{}
 	var ok bool
 	switch m.kind {
@@ -131,12 +146,12 @@ func scopeClaim(m *member) ([]string, *Error) {
 		var text []byte
 		if text, ok = m.text(); ok && len(text) > 0 {
 			if ok = plain(text); ok {
-				all = words(text)
+				all = words(room.keep(text))
 			}
 		}
 	case kindArray:
 		ok = eachString(m.value, func(text []byte) bool {
-			all = append(all, string(text))
+			all = append(all, room.keep(text))
 			return plain(text) && bytes.IndexByte(text, ' ') < 0
 		})
 	}
@@ -147,11 +162,11 @@ func scopeClaim(m *member) ([]string, *Error) {
 }
 
 // words splits at spaces only (RFC 6749 §3.3).
-func words(text []byte) []string {
-	all := make([]string, 0, bytes.Count(text, []byte{' '})+1)
-	for word := range bytes.SplitSeq(text, []byte{' '}) {
+func words(text string) []string {
+	all := make([]string, 0, strings.Count(text, " ")+1)
+	for word := range strings.SplitSeq(text, " ") {
 		if len(word) > 0 {
-			all = append(all, string(word))
+			all = append(all, word)
 		}
 	}
 	return all

@@ -14,7 +14,7 @@ func VerifySignature(raw string, keys *KeySet, algs []string) error {
 	if err != nil {
 		return err
 	}
-	h, _, err := parseHeader(parts.header, defaultMaxDepth, false)
+	h, _, err := parseHeader(parts.header, defaultMaxDepth, false, nil)
 	if err != nil {
 		return err
 	}

@@ -16,10 +16,9 @@ type Header struct {
 
 const maxKeyID = 512
 
-// parseHeader reads a protected header. jwk is the header's key, which only a
-// proof may have.
-func parseHeader(data []byte, maxDepth int, proof bool) (h Header, jwk []byte, err *Error) {
-	var room [8]member
+// parseHeader reads a protected header, with room for its members. jwk is the
+// header's key, which only a proof may have.
+func parseHeader(data []byte, maxDepth int, proof bool, room []member) (h Header, jwk []byte, err *Error) {
 	members, bad := scanObject(data, maxDepth, room[:0])
 	if bad != nil {
 		return h, nil, refuse(RuleToken, "header "+bad.Error())

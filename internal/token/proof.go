@@ -88,7 +88,8 @@ func parseProof(raw string) (p proof, err *Error) {
 	if p.parts, err = split(raw, Limits{}); err != nil {
 		return p, err
 	}
-	h, jwk, err := parseHeader(p.parts.header, defaultMaxDepth, true)
+	room := make([]member, 0, 12)
+	h, jwk, err := parseHeader(p.parts.header, defaultMaxDepth, true, room)
 	if err != nil {
 		return p, err
 	}
@@ -101,7 +102,7 @@ func parseProof(raw string) (p proof, err *Error) {
 	if p.key, err = proofKey(jwk, p.alg); err != nil {
 		return p, err
 	}
-	p.claims, err = parseProofClaims(p.parts.payload)
+	p.claims, err = parseProofClaims(p.parts.payload, room)
 	return p, err
 }
 
@@ -125,25 +126,25 @@ func proofKey(jwk []byte, alg *algorithm) (*key, *Error) {
 	return k, nil
 }
 
-func parseProofClaims(payload []byte) (c proofClaims, err *Error) {
-	var room [12]member
+func parseProofClaims(payload []byte, room []member) (c proofClaims, err *Error) {
 	members, bad := scanObject(payload, defaultMaxDepth, room[:0])
 	if bad != nil {
 		return c, refuse(RuleBinding, "payload "+bad.Error())
 	}
+	var kept texts
 	for i := range members {
 		m := &members[i]
 		switch string(m.name) {
 		case "jti":
-			c.id, err = stringClaim(m)
+			c.id, err = stringClaim(m, &kept)
 		case "htm":
-			c.method, err = stringClaim(m)
+			c.method, err = stringClaim(m, &kept)
 		case "htu":
-			c.url, err = stringClaim(m)
+			c.url, err = stringClaim(m, &kept)
 		case "ath":
-			c.tokenHash, err = stringClaim(m)
+			c.tokenHash, err = stringClaim(m, &kept)
 		case "nonce":
-			c.nonce, err = stringClaim(m)
+			c.nonce, err = stringClaim(m, &kept)
 		case "iat":
 			c.issuedAt, err = dateClaim(m)
 		}

@@ -13,6 +13,7 @@ type Token struct {
 
 	parts   compact
 	members []member
+	room    [16]member // for members, and for those of the header before
 }
 
 // Parse reads a compact JWS whose payload is a set of claims. What it returns
@@ -34,14 +35,14 @@ func Parse(raw string, l Limits) (*Token, error) {
 		return nil, err
 	}
 	t := &Token{parts: parts}
-	if t.Header, _, err = parseHeader(parts.header, l.MaxDepth, false); err != nil {
+	if t.Header, _, err = parseHeader(parts.header, l.MaxDepth, false, t.room[:]); err != nil {
 		return nil, err
 	}
-	members, bad := scanObject(parts.payload, l.MaxDepth, make([]member, 0, 16))
+	members, bad := scanObject(parts.payload, l.MaxDepth, t.room[:0])
 	if bad != nil {
 		return nil, refuse(RuleToken, "payload "+bad.Error())
 	}
-	if t.Claims, err = parseClaims(members); err != nil {
+	if t.Claims, err = parseClaims(members, len(parts.payload)/2); err != nil {
 		return nil, err
 	}
 	t.members = members
