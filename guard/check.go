@@ -21,6 +21,7 @@ type Problem struct {
 	Instead string
 }
 
+// String is the problem in one line.
 func (p Problem) String() string {
 	s := p.Path + ": " + p.What
 	if p.Instead != "" {
@@ -32,6 +33,7 @@ func (p Problem) String() string {
 // Problems is every mistake in a Config, as an error of New and Reload.
 type Problems []Problem
 
+// Error has a line for each problem.
 func (ps Problems) Error() string {
 	lines := make([]string, len(ps))
 	for i, p := range ps {

@@ -1,3 +1,5 @@
+// Package checks has every check that a scan runs, one a file. A check is a value:
+// what it looks at, which of the catalogue's entries it decides, and how.
 package checks
 
 import (
