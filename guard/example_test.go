@@ -39,7 +39,10 @@ func ExampleGuard_Wrap() {
 
 	alice := sign(map[string]any{"sub": "alice", "aud": "api.example.com"})
 	for _, ask := range []struct{ path, token string }{
-		{"/healthz", ""}, {"/me", ""}, {"/me", alice}, {"/admin/users", alice},
+		{"/healthz", ""},
+		{"/me", ""},
+		{"/me", alice},
+		{"/admin/users", alice},
 		{"/me", sign(map[string]any{"sub": "alice", "aud": "billing.example.com"})},
 	} {
 		r := httptest.NewRequest(http.MethodGet, ask.path, nil)
