@@ -120,7 +120,7 @@ func usersPasswordCommand() *cobra.Command {
 		Example: "  wiretight users passwd alice",
 		Args:    cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return changePassword(cmd, file, storeURL, stdin, "change password", "changed, and all sessions of "+args[0]+" ended", func(cfg *config.Config, password string) error {
+			return changePassword(cmd, file, storeURL, stdin, "change user", "changed, and all sessions of "+args[0]+" ended", func(cfg *config.Config, password string) error {
 				_, err := usersPassword.ask(cmd, cfg, place(file, storeURL), userRequest{Name: args[0], Password: password})
 				return err
 			})
