@@ -1,6 +1,7 @@
 package store_test
 
 import (
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"path/filepath"
@@ -40,7 +41,12 @@ func TestValkeyTLS(t *testing.T) {
 // writeCertificate makes a self-signed certificate for 127.0.0.1.
 func writeCertificate(t *testing.T, dir, name string) (certFile, keyFile string) {
 	t.Helper()
-	id, err := testpki.SelfSigned("127.0.0.1")
+	// Of both kinds: servers of a Cluster are each other's clients.
+	own := testpki.Server("127.0.0.1")
+	own.Subject.CommonName, own.IsCA, own.BasicConstraintsValid = name, true, true
+	own.KeyUsage |= x509.KeyUsageCertSign
+	own.ExtKeyUsage = append(own.ExtKeyUsage, x509.ExtKeyUsageClientAuth)
+	id, err := testpki.Issue(own, nil, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
