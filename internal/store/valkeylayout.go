@@ -75,6 +75,11 @@ func group(key string) int {
 	return logGroup
 }
 
+// Spreads says whether a Valkey spreads the records of this name and does not
+// log them. Whatever is written by each request should have such a name, and
+// nothing that is watched.
+func Spreads(key string) bool { return spread(key) }
+
 // spread says whether a record is not logged.
 func spread(key string) bool {
 	for _, p := range spreadKeys {
