@@ -68,8 +68,8 @@ func (s *server) start() {
 	}
 	process := s.process
 	s.t.Cleanup(func() { _ = process.Process.Kill(); _ = process.Wait() })
-	deadline := time.Now().Add(10 * time.Second)
-	storetest.Eventually(s.t, 11*time.Second, func() bool {
+	deadline := time.Now().Add(formed)
+	storetest.Eventually(s.t, 2*formed, func() bool {
 		if time.Now().After(deadline) {
 			s.t.Fatalf("redis-server does not answer; it wrote:\n%s", out.String())
 		}
@@ -91,12 +91,12 @@ func (s *server) command(line string) (string, error) {
 
 // whole sends an inline command and returns the answer as it was sent.
 func (s *server) whole(line string) (string, error) {
-	c, err := net.DialTimeout("tcp", s.Address(), time.Second)
+	c, err := net.DialTimeout("tcp", s.Address(), formed)
 	if err != nil {
 		return "", err
 	}
 	defer c.Close()
-	_ = c.SetDeadline(time.Now().Add(2 * time.Second))
+	_ = c.SetDeadline(time.Now().Add(formed))
 	if _, err := fmt.Fprintf(c, "%s\r\n", line); err != nil {
 		return "", err
 	}

@@ -88,7 +88,7 @@ func TestClusterWatchesUnlogged(t *testing.T) {
 	if err := consumeOnce(s, "revoked/a"); err != nil {
 		t.Fatal(err)
 	}
-	if err := s.Replace(t.Context(), "once/short", nil, []byte{}, time.Now().Add(300*time.Millisecond)); err != nil {
+	if err := s.Replace(t.Context(), "once/short", nil, []byte{}, time.Now().Add(3*time.Second)); err != nil {
 		t.Fatal(err)
 	}
 	if err := s.Replace(t.Context(), "once/1", []byte{}, []byte("new"), time.Time{}); err != nil {

@@ -63,7 +63,7 @@ func TestValkeyIndexSweeps(t *testing.T) {
 	s := openPatient(t, "redis://"+server.Address())
 	for i := range 200 {
 		key := fmt.Sprintf("revoked/short/%d", i)
-		if err := s.Replace(t.Context(), key, nil, []byte{}, time.Now().Add(200*time.Millisecond)); err != nil {
+		if err := s.Replace(t.Context(), key, nil, []byte{}, time.Now().Add(3*time.Second)); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -81,7 +81,7 @@ func (e Engine) wait(t *testing.T, d time.Duration, done func() bool) {
 		}
 		return
 	}
-	Eventually(t, d+2*time.Second, done)
+	Eventually(t, d+soon, done)
 }
 
 // Eventually polls done until it answers true, and fails the test after limit.
