@@ -2,102 +2,130 @@ package front_test
 
 import (
 	"bufio"
-	"errors"
+	"context"
+	"crypto/tls"
 	"fmt"
 	"io"
+	"log"
 	"net"
 	"net/http"
-	"os"
+	"net/http/httptest"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/wiretight/wiretight/internal/front"
 )
 
-// hurry is the patience of the front in these tests.
+// hurry is the patience of the front in these tests, by the time of a bubble.
 const hurry = 300 * time.Millisecond
 
-func impatient(c *front.Config) { c.HeaderTimeout, c.IdleTimeout = hurry, hurry }
+// piped is a front without a network, in a bubble whose time is not the world's:
+// how busy the machine is makes no difference.
+type piped struct {
+	t      *testing.T
+	feed   *front.Feed
+	client *tls.Config
+}
+
+// pipe starts h behind an impatient front.
+func pipe(t *testing.T, certificate *httptest.Server, h http.Handler) *piped {
+	p := &piped{t: t, feed: front.NewFeed(&net.TCPAddr{}), client: certificate.Client().Transport.(*http.Transport).TLSClientConfig.Clone()}
+	p.client.ServerName = "example.com"
+	server := front.New(front.Config{
+		TLS:     &tls.Config{Certificates: certificate.TLS.Certificates, NextProtos: []string{"http/1.1"}},
+		Handler: h, Rest: func(c net.Conn) { _ = c.Close() }, Base: context.Background(), HeaderTimeout: hurry, IdleTimeout: hurry,
+		MaxHeader: 64 << 10, State: func(net.Conn, http.ConnState) {}, Log: log.New(io.Discard, "", 0),
+	})
+	go func() { _ = server.Serve(p.feed) }()
+	t.Cleanup(func() {
+		_ = p.feed.Close()
+		_ = server.Close(context.Background())
+	})
+	return p
+}
+
+// raw opens a connection below TLS.
+func (p *piped) raw() net.Conn {
+	near, far := net.Pipe()
+	p.feed.Give(far)
+	p.t.Cleanup(func() { _ = near.Close() })
+	return near
+}
+
+func (p *piped) dial() net.Conn {
+	c := tls.Client(p.raw(), p.client)
+	if err := c.Handshake(); err != nil {
+		p.t.Fatal(err)
+	}
+	return c
+}
+
+// drip sends text byte by byte, much faster than the front is impatient.
+func (p *piped) drip(c net.Conn, text string) {
+	stop := make(chan struct{})
+	p.t.Cleanup(func() { close(stop) })
+	go func() {
+		tick := time.NewTicker(hurry / 10)
+		defer tick.Stop()
+		for i := 0; ; i = (i + 1) % len(text) {
+			select {
+			case <-tick.C:
+			case <-stop:
+				return
+			}
+			if _, err := io.WriteString(c, text[i:i+1]); err != nil {
+				return
+			}
+		}
+	}()
+}
 
 // TestSlowPeers has connections say nothing, or hardly anything.
 func TestSlowPeers(t *testing.T) {
 	t.Parallel()
-	s := serve(t, text("hello"), impatient)
-	raw := func(t *testing.T) net.Conn {
-		c, err := net.Dial("tcp", s.addr)
-		if err != nil {
-			t.Fatal(err)
-		}
-		t.Cleanup(func() { _ = c.Close() })
-		return c
-	}
-	// drip sends text byte by byte, much faster than the front is impatient.
-	drip := func(c net.Conn, text string) {
-		go func() {
-			tick := time.NewTicker(hurry / 10)
-			defer tick.Stop()
-			for i := 0; ; i = (i + 1) % len(text) {
-				<-tick.C
-				if _, err := io.WriteString(c, text[i:i+1]); err != nil {
-					return
-				}
-			}
-		}()
-	}
+	certificate := httptest.NewTLSServer(http.NotFoundHandler())
+	certificate.Close()
 	for _, c := range []struct {
 		name string
-		open func(*testing.T) net.Conn
+		text string // behind the handshake
+		drip string
+		raw  []byte // in the place of it; nil: there is one
+		want time.Duration
 	}{
-		{"silent", raw},
-		{"half a hello", func(t *testing.T) net.Conn {
-			c := raw(t)
-			_, _ = c.Write([]byte{0x16, 0x03, 0x01, 0x02, 0x00, 0x01})
-			return c
-		}},
-		{"silent behind the handshake", func(t *testing.T) net.Conn { return s.dial(t, "") }},
-		{"half a header", func(t *testing.T) net.Conn {
-			c := s.dial(t, "")
-			_, _ = io.WriteString(c, "GET / HTTP/1.1\r\nHost: a.te")
-			return c
-		}},
-		{"dripping a header", func(t *testing.T) net.Conn {
-			c := s.dial(t, "")
-			_, _ = io.WriteString(c, "GET / HTTP/1.1\r\nX: ")
-			drip(c, "x")
-			return c
-		}},
-		{"dripping a second header", func(t *testing.T) net.Conn {
-			c := s.dial(t, "")
-			_, _ = io.WriteString(c, ask+"GET / HTTP/1.1\r\nX: ")
-			drip(c, "x")
-			return c
-		}},
-		{"dripping empty lines", func(t *testing.T) net.Conn {
-			c := s.dial(t, "")
-			_, _ = io.WriteString(c, "POST / HTTP/1.1\r\nHost: a.test\r\n\r\n")
-			drip(c, "\r\n")
-			return c
-		}},
-		{"idle", func(t *testing.T) net.Conn {
-			c := s.dial(t, "")
-			_, _ = io.WriteString(c, ask)
-			return c
-		}},
-		{"half a body that nobody reads", func(t *testing.T) net.Conn {
-			c := s.dial(t, "")
-			_, _ = io.WriteString(c, "POST / HTTP/1.1\r\nHost: a.test\r\nContent-Length: 10\r\n\r\nhel")
-			return c
-		}},
+		{"silent", "", "", []byte{}, hurry},
+		{"half a hello", "", "", []byte{0x16, 0x03, 0x01, 0x02, 0x00, 0x01}, hurry},
+		{"silent behind the handshake", "", "", nil, hurry},
+		{"half a header", "GET / HTTP/1.1\r\nHost: a.te", "", nil, hurry},
+		{"dripping a header", "GET / HTTP/1.1\r\nX: ", "x", nil, hurry},
+		{"dripping a second header", ask + "GET / HTTP/1.1\r\nX: ", "x", nil, hurry},
+		{"dripping empty lines", "POST / HTTP/1.1\r\nHost: a.test\r\n\r\n", "\r\n", nil, hurry * 6 / 10}, // the third is too many
+		{"idle", ask, "", nil, hurry},
+		{"half a body that nobody reads", "POST / HTTP/1.1\r\nHost: a.test\r\nContent-Length: 10\r\n\r\nhel", "", nil, 5 * time.Second},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
-			conn := c.open(t)
-			begin := time.Now()
-			_ = conn.SetReadDeadline(begin.Add(patience))
-			if _, err := io.Copy(io.Discard, conn); errors.Is(err, os.ErrDeadlineExceeded) {
-				t.Errorf("still open after %v", time.Since(begin))
-			}
+			synctest.Test(t, func(t *testing.T) {
+				p := pipe(t, certificate, text("hello"))
+				begin := time.Now()
+				var conn net.Conn
+				if c.raw != nil {
+					conn = p.raw()
+					_, _ = conn.Write(c.raw)
+				} else {
+					conn = p.dial()
+					_, _ = io.WriteString(conn, c.text)
+				}
+				if c.drip != "" {
+					p.drip(conn, c.drip)
+				}
+				_, _ = io.Copy(io.Discard, conn)
+				// Another half second is for the client to see the end.
+				if took := time.Since(begin); took < c.want-hurry/10 || took > c.want+time.Second {
+					t.Errorf("open for %v, want %v", took, c.want)
+				}
+			})
 		})
 	}
 }
@@ -106,33 +134,36 @@ func TestSlowPeers(t *testing.T) {
 // may, on connections that go on afterwards.
 func TestPatience(t *testing.T) {
 	t.Parallel()
-	s := serve(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		b, err := io.ReadAll(r.Body)
-		if r.URL.Path == "/slow" {
-			wait := time.NewTimer(3 * hurry)
+	certificate := httptest.NewTLSServer(http.NotFoundHandler())
+	certificate.Close()
+	synctest.Test(t, func(t *testing.T) {
+		c := pipe(t, certificate, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			b, err := io.ReadAll(r.Body)
+			if r.URL.Path == "/slow" {
+				wait := time.NewTimer(3 * hurry)
+				<-wait.C
+			}
+			fmt.Fprintf(w, "%s %v %v", b, err, r.Context().Err())
+		})).dial()
+		in := bufio.NewReader(c)
+		want := func(body string) {
+			t.Helper()
+			if got, err := readReply(in, "GET"); err != nil || got.Body != body {
+				t.Fatalf("got %+v, %v; want %q", got, err, body)
+			}
+		}
+		_, _ = io.WriteString(c, strings.ReplaceAll(ask, "/a", "/slow"))
+		want(" <nil> <nil>")
+		_, _ = io.WriteString(c, "POST / HTTP/1.1\r\nHost: a.test\r\nContent-Length: 3\r\n\r\n")
+		for _, b := range []string{"a", "b", "c"} {
+			wait := time.NewTimer(2 * hurry)
 			<-wait.C
+			_, _ = io.WriteString(c, b)
 		}
-		fmt.Fprintf(w, "%s %v %v", b, err, r.Context().Err())
-	}), impatient)
-	c := s.dial(t, "")
-	in := bufio.NewReader(c)
-	want := func(body string) {
-		t.Helper()
-		if got, err := readReply(in, "GET"); err != nil || got.Body != body {
-			t.Fatalf("got %+v, %v; want %q", got, err, body)
-		}
-	}
-	_, _ = io.WriteString(c, strings.ReplaceAll(ask, "/a", "/slow"))
-	want(" <nil> <nil>")
-	_, _ = io.WriteString(c, "POST / HTTP/1.1\r\nHost: a.test\r\nContent-Length: 3\r\n\r\n")
-	for _, b := range []string{"a", "b", "c"} {
-		wait := time.NewTimer(2 * hurry)
-		<-wait.C
-		_, _ = io.WriteString(c, b)
-	}
-	want("abc <nil> <nil>")
-	_, _ = io.WriteString(c, ask)
-	want(" <nil> <nil>")
+		want("abc <nil> <nil>")
+		_, _ = io.WriteString(c, ask)
+		want(" <nil> <nil>")
+	})
 }
 
 // TestLateWriter writes an answer that is complete, which must do no harm.
