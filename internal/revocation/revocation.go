@@ -57,7 +57,9 @@ type record struct {
 
 // Hash is what stands for a value in keys.
 func Hash(kind Kind, value string) [32]byte {
-	return sha256.Sum256([]byte(string(kind) + "\x00" + value))
+	var room [128]byte
+	b := append(append(room[:0], kind...), 0)
+	return sha256.Sum256(append(b, value...))
 }
 
 // Key is where a revocation lies in the store.

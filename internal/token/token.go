@@ -79,5 +79,7 @@ func (t *Token) Identity() [32]byte {
 		h.Write(t.parts.header)
 		h.Write(t.parts.payload)
 	}
-	return [32]byte(h.Sum(nil))
+	var sum [sha256.Size]byte
+	h.Sum(sum[:0])
+	return sum
 }
