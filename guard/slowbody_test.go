@@ -45,8 +45,7 @@ func TestBodiesHaveAPace(t *testing.T) {
 				_, err := io.Copy(io.Discard, r.Body)
 				fmt.Fprint(w, err)
 			})
-			bearer := f.mint(map[string]any{"exp": f.clock.now().Add(50 * time.Minute).Unix()})
-			conn, in := f.dialRaw(strings.ReplaceAll(c.head, "TOKEN", "Bearer "+bearer) + c.body)
+			conn, in := f.dialRaw(strings.ReplaceAll(c.head, "TOKEN", f.longBearer()) + c.body)
 			if c.upload {
 				waitFor(t, "the upload", arrived)
 			}
@@ -74,6 +73,11 @@ func TestBodiesHaveAPace(t *testing.T) {
 			}
 		})
 	}
+}
+
+// longBearer is the value of Authorization with a token that outlives passing.
+func (f *fixture) longBearer() string {
+	return "Bearer " + f.mint(map[string]any{"exp": f.clock.now().Add(50 * time.Minute).Unix()})
 }
 
 // passing lets time go by in steps, one each second, until the function that it

@@ -235,15 +235,12 @@ func TestIdleStreamsAreCut(t *testing.T) {
 				_ = http.NewResponseController(w).Flush()
 				<-r.Context().Done()
 			})
-			res, err := f.h1.Do(f.request("https", "GET", "/x", "", "Authorization", f.bearer()))
+			res, err := f.h1.Do(f.request("https", "GET", "/x", "", "Authorization", f.longBearer()))
 			if err != nil {
 				t.Fatal(err)
 			}
 			defer res.Body.Close()
-			f.clock.advance(2 * time.Minute) // the token is good for five
-			// What was still on its way counts as moved at the new time.
-			again := time.AfterFunc(time.Second, func() { f.clock.advance(2 * time.Minute) })
-			defer again.Stop()
+			defer f.passing(2 * time.Minute)() // what was still on its way counts as moved
 			if _, err := io.Copy(io.Discard, res.Body); err == nil {
 				t.Error("got a clean end, want a cut")
 			}
@@ -256,7 +253,7 @@ func TestIdleStreamsAreCut(t *testing.T) {
 		f := newFixture(t, func(c *guard.Config) { c.Limits.IdleStream = time.Minute })
 		f.upstream.streams(echo)
 		c := f.websocket()
-		f.clock.advance(2 * time.Minute)
+		defer f.passing(2 * time.Minute)()
 		if _, _, err := c.Read(t.Context()); err == nil {
 			t.Error("got a message, want a cut")
 		}
@@ -276,14 +273,11 @@ func TestStalledUploadIsCut(t *testing.T) {
 				begun.Store(true)
 				_, _ = io.Copy(io.Discard, r.Body)
 			})
-			_, in := f.dialRaw(fmt.Sprintf("POST /x HTTP/1.1\r\nHost: %s\r\nAuthorization: %s\r\nContent-Length: %d\r\n\r\npart", testHost, f.bearer(), length))
+			_, in := f.dialRaw(fmt.Sprintf("POST /x HTTP/1.1\r\nHost: %s\r\nAuthorization: %s\r\nContent-Length: %d\r\n\r\npart", testHost, f.longBearer(), length))
 			if length > 16<<10 {
 				eventually(t, "the upload", begun.Load)
 			}
-			f.clock.advance(2 * time.Minute) // the token is good for five
-			// If the guard has not seen it before, it does by now.
-			again := time.AfterFunc(time.Second, func() { f.clock.advance(2 * time.Minute) })
-			defer again.Stop()
+			defer f.passing(2 * time.Minute)()
 			res, err := http.ReadResponse(in, nil)
 			if err != nil || res.StatusCode != 504 || !res.Close {
 				t.Errorf("got %v, %v; want 504 and the connection's end", res, err)
