@@ -122,10 +122,10 @@ func checkCredential(x *exchange) *refusal {
 // tab parts them too: there are servers that split at any white space, and
 // what they take for a token must not get past us as none.
 func cutScheme(authorization string) (scheme, rest string) {
-	authorization = strings.Trim(authorization, " \t")
+	authorization = trimBlanks(authorization)
 	for i := range len(authorization) {
 		if isBlank(authorization[i]) {
-			return authorization[:i], strings.Trim(authorization[i:], " \t")
+			return authorization[:i], trimBlanks(authorization[i+1:])
 		}
 	}
 	return authorization, ""

@@ -53,6 +53,7 @@ type Guard struct {
 	records     *redact.Records // of requests, to the same log
 	metrics     *Metrics
 	now         func() time.Time
+	steady      bool // now only runs forward, as the clock of the revocations' age
 	tokenKeys   *tokenKeys
 	memory      *remembered
 	failures    *failures
@@ -91,7 +92,7 @@ func New(cfg Config) (*Guard, error) {
 		keys:    map[*keyset.Source]context.CancelFunc{},
 	}
 	if g.now == nil {
-		g.now = time.Now
+		g.now, g.steady = time.Now, true
 	}
 	if g.logger == nil {
 		g.logger = slog.New(slog.DiscardHandler)
@@ -273,13 +274,7 @@ func (g *Guard) Wrap(next http.Handler) http.Handler { return g.handler(next) }
 // that is nil to the upstreams.
 func (g *Guard) handler(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		x := &exchange{guard: g, policy: g.policy.Load(), r: r, now: g.now(), id: newRequestID(), peer: peerAddr(r)}
-		x.client = x.peer
-		if len(x.policy.trusted) > 0 && x.peerTrusted() {
-			x.believeClient()
-		}
-		x.answer.init(x, w)
-		x.w = &x.answer
+		x := g.begin(w, r)
 		defer x.finish()
 		if f := x.ask(); f != nil {
 			x.answer.refused = f
@@ -299,6 +294,18 @@ func (g *Guard) handler(next http.Handler) http.Handler {
 			x.relay()
 		}
 	})
+}
+
+// begin makes the exchange of a request.
+func (g *Guard) begin(w http.ResponseWriter, r *http.Request) *exchange {
+	x := &exchange{guard: g, policy: g.policy.Load(), r: r, now: g.now(), id: newRequestID(), peer: peerAddr(r)}
+	x.client = x.peer
+	if len(x.policy.trusted) > 0 && x.peerTrusted() {
+		x.believeClient()
+	}
+	x.answer.init(x, w)
+	x.w = &x.answer
+	return x
 }
 
 // one is []string{v} without an allocation of its own.

@@ -196,7 +196,15 @@ func isOwnCookie(name string) bool {
 
 // trimBlanks trims what browsers trim, and no other kind of space: to them
 // Secure with a no-break space is another attribute.
-func trimBlanks(s string) string { return strings.Trim(s, " \t") }
+func trimBlanks(s string) string {
+	for s != "" && isBlank(s[0]) {
+		s = s[1:]
+	}
+	for s != "" && isBlank(s[len(s)-1]) {
+		s = s[:len(s)-1]
+	}
+	return s
+}
 
 func hardenCookie(pair, attributes string, readable bool) string {
 	out := []string{trimBlanks(pair)}

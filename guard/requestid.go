@@ -6,28 +6,25 @@ import (
 	"sync"
 )
 
-// randomness is random bytes read ahead, since reading a few costs nearly what
-// reading many does. No byte is used twice.
-type randomness struct {
-	bytes [512]byte
-	left  int
-}
+// idSize is how long a request's id is, in characters: 128 bits.
+const idSize = 32
 
-var randomnesses = sync.Pool{New: func() any { return new(randomness) }}
+// ids are request ids made ahead, in one text, since making a few costs nearly
+// what making many does. None is given out twice.
+type ids struct{ text string }
+
+var idPool = sync.Pool{New: func() any { return new(ids) }}
 
 // newRequestID returns 128 random bits in hexadecimal.
 func newRequestID() string {
-	const size = 16
-	r := randomnesses.Get().(*randomness)
-	if r.left < size {
-		_, _ = rand.Read(r.bytes[:]) // never fails (crypto/rand)
-		r.left = len(r.bytes)
+	p := idPool.Get().(*ids)
+	if p.text == "" {
+		var raw [16 * idSize / 2]byte
+		_, _ = rand.Read(raw[:]) // never fails (crypto/rand)
+		p.text = hex.EncodeToString(raw[:])
 	}
-	next := r.bytes[r.left-size : r.left]
-	var text [2 * size]byte
-	hex.Encode(text[:], next)
-	clear(next)
-	r.left -= size
-	randomnesses.Put(r)
-	return string(text[:])
+	id := p.text[:idSize]
+	p.text = p.text[idSize:]
+	idPool.Put(p)
+	return id
 }

@@ -136,8 +136,23 @@ func (v *revocations) heard() {
 
 // stale reports whether the copy is older than bound, or has never been whole.
 func (v *revocations) stale(bound time.Duration) bool {
+	return v.staleAt(time.Since(v.started), bound)
+}
+
+// staleAt is stale so long after the start.
+func (v *revocations) staleAt(now, bound time.Duration) bool {
 	at := v.synced.Load()
-	return at == 0 || time.Since(v.started)-time.Duration(at) > bound
+	return at == 0 || now-time.Duration(at) > bound
+}
+
+// staleRevocations reports whether the copy is too old for x. The clock need
+// not be read again for a token that was remembered, since that takes no time.
+func (x *exchange) staleRevocations() bool {
+	v := x.guard.revocations
+	if x.guard.steady && x.parsed == nil {
+		return v.staleAt(x.now.Sub(v.started), x.policy.staleness)
+	}
+	return v.stale(x.policy.staleness)
 }
 
 // staleness says in words why the copy is stale.
@@ -273,7 +288,7 @@ func checkRevoked(x *exchange) *refusal {
 	if !x.verified {
 		return nil
 	}
-	if x.guard.revocations.stale(x.policy.staleness) {
+	if x.staleRevocations() {
 		return x.challenged(&refusal{
 			rule: RuleRevoked, kind: kindUnavailable, retryAfter: 5 * time.Second,
 			reason: x.guard.revocations.staleness(x.policy.staleness),
