@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"net/url"
 	"regexp"
 	"slices"
@@ -25,8 +24,6 @@ const (
 )
 
 var specMethods = []string{"get", "head", "options", "post", "put", "patch", "delete", "trace"}
-
-type rawObject = map[string]json.RawMessage
 
 // ParseSpec reads OpenAPI 3.0, 3.1 or Swagger 2.0, in JSON or YAML, of at most 8
 // MiB (of YAML, 2 MiB). name is for the Spec's URL, and where it is a URL,
@@ -54,59 +51,6 @@ func ParseSpec(name string, data []byte, origin *url.URL) (*Spec, error) {
 	r := &specReader{root: root, spec: s, origin: origin}
 	r.read()
 	return s, nil
-}
-
-// readMembers reads one JSON object without what is in its members. Nothing may
-// follow it.
-func readMembers(text []byte) (rawObject, error) {
-	d := json.NewDecoder(bytes.NewReader(text))
-	if t, err := d.Token(); err != nil {
-		return nil, err
-	} else if t != json.Delim('{') {
-		return nil, errors.New("an object was expected")
-	}
-	o := rawObject{}
-	for d.More() {
-		key, err := d.Token()
-		if err != nil {
-			return nil, err
-		}
-		var value json.RawMessage
-		if err := d.Decode(&value); err != nil {
-			return nil, err
-		}
-		if len(o) >= maxMembers {
-			return nil, fmt.Errorf("an object has over %d members", maxMembers)
-		}
-		name, _ := key.(string)
-		o[name] = value
-	}
-	if _, err := d.Token(); err != nil {
-		return nil, err
-	}
-	if _, err := d.Token(); !errors.Is(err, io.EOF) {
-		return nil, errors.New("something follows the end of the object")
-	}
-	return o, nil
-}
-
-// readElements reads the first elements of a JSON array.
-func readElements(text []byte) ([]json.RawMessage, error) {
-	d := json.NewDecoder(bytes.NewReader(text))
-	if t, err := d.Token(); err != nil {
-		return nil, err
-	} else if t != json.Delim('[') {
-		return nil, errors.New("an array was expected")
-	}
-	var l []json.RawMessage
-	for d.More() && len(l) < maxElements {
-		var value json.RawMessage
-		if err := d.Decode(&value); err != nil {
-			return l, err
-		}
-		l = append(l, value)
-	}
-	return l, nil
 }
 
 type specReader struct {
@@ -389,40 +333,4 @@ func typeOf(schema rawObject) string {
 		}
 	}
 	return ""
-}
-
-func first(l []json.RawMessage) json.RawMessage {
-	if len(l) == 0 {
-		return nil
-	}
-	return l[0]
-}
-
-// str is a JSON string, or nothing.
-func str(raw json.RawMessage) string {
-	var s string
-	if len(raw) == 0 || raw[0] != '"' || json.Unmarshal(raw, &s) != nil {
-		return ""
-	}
-	return s
-}
-
-// scalar is a JSON string, number or boolean as text.
-func scalar(raw json.RawMessage) string {
-	if s := str(raw); s != "" {
-		return s
-	}
-	if len(raw) == 0 || len(raw) > 64 || bytes.ContainsAny(raw, "{}[]\"") || string(raw) == "null" {
-		return ""
-	}
-	return string(raw)
-}
-
-func sortedKeys(o rawObject) []string {
-	keys := make([]string, 0, len(o))
-	for k := range o {
-		keys = append(keys, k)
-	}
-	slices.Sort(keys)
-	return keys
 }

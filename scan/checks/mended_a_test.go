@@ -5,8 +5,6 @@ import (
 	"net/http"
 	"slices"
 	"testing"
-
-	"github.com/wiretight/wiretight/scan"
 )
 
 // mendedA has, for each check of list_a.go, the server on which it found
@@ -75,27 +73,5 @@ func keysMended(t testing.TB) *fixture {
 func TestMendedA(t *testing.T) {
 	t.Parallel()
 	checks := slices.Concat(transportChecks(), hostChecks(), tlsChecks(), jwksChecks())
-	if len(checks) != len(mendedA) {
-		t.Errorf("got %d checks and %d mended servers, want as many", len(checks), len(mendedA))
-	}
-	for _, c := range checks {
-		t.Run(c.ID, func(t *testing.T) {
-			t.Parallel()
-			mended, ok := mendedA[c.ID]
-			if !ok {
-				t.Fatal("there is no mended server")
-			}
-			r, err := scan.Run(t.Context(), mended(t).Config, checks)
-			if err != nil {
-				t.Fatal(err)
-			}
-			for _, f := range r.Findings {
-				t.Errorf("got %s %s: %s", f.ID, f.Location.URL, f.Evidence)
-			}
-			if !slices.Contains(r.Passed, c.ID) {
-				t.Errorf("got passed %v, inconclusive %v, skipped %v; want %s passed", r.Passed, r.Inconclusive, r.Skipped, c.ID)
-			}
-			t.Logf("%d requests in %d ms", r.Requests, r.DurationMS)
-		})
-	}
+	passMended(t, checks, mendedA)
 }
