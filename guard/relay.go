@@ -11,7 +11,6 @@ import (
 	"net/http/httptrace"
 	"net/textproto"
 	"net/url"
-	"strings"
 	"sync"
 	"time"
 
@@ -260,102 +259,6 @@ func (x *exchange) copyBody(res *http.Response) error {
 	}
 }
 
-// announceTrailers names the trailers that will follow.
-func announceTrailers(h, trailer http.Header) int {
-	keepTrailers(trailer)
-	for name := range trailer {
-		h.Add("Trailer", name)
-	}
-	return len(trailer)
-}
-
-// noTrailer reports fields that the guard looks at in headers. Behind the body
-// nobody needs them (RFC 9110 §6.5.1), and nobody would have looked.
-func noTrailer(name string) bool {
-	switch name {
-	case "Set-Cookie", "Location", "Content-Location", "Refresh", "Cache-Control",
-		"Content-Length", "Content-Encoding", "Content-Type", "X-Content-Type-Options":
-		return true
-	}
-	return hopByHop(name) || unwanted(name) || strings.HasPrefix(name, "Access-Control-")
-}
-
-func keepTrailers(trailer http.Header) {
-	for name := range trailer {
-		if noTrailer(name) {
-			delete(trailer, name)
-		}
-	}
-}
-
-// copyTrailers sends the trailers, announced or not.
-func (x *exchange) copyTrailers(h http.Header, res *http.Response, announced int) {
-	if len(res.Trailer) > 0 {
-		keepTrailers(res.Trailer)
-	}
-	if len(res.Trailer) == 0 {
-		return
-	}
-	if res.StatusCode >= 400 {
-		x.answer.scrubHeader(res.Trailer)
-	}
-	_ = x.answer.FlushError() // else short bodies would get a length and no trailers
-	prefix := ""
-	if len(res.Trailer) != announced {
-		prefix = http.TrailerPrefix
-	}
-	for name, values := range res.Trailer {
-		h[prefix+name] = values
-	}
-}
-
-// tunnel joins both connections after a switch of protocols.
-func (x *exchange) tunnel(ctx context.Context, out *http.Request, res *http.Response) {
-	back, ok := res.Body.(io.ReadWriteCloser)
-	if !ok || len(out.Header["Upgrade"]) == 0 || !strings.EqualFold(res.Header.Get("Upgrade"), "websocket") {
-		x.upstreamFailed(errors.New("switched to another protocol than was asked for"))
-		return
-	}
-	h := x.w.Header()
-	for name, values := range res.Header {
-		h[name] = values
-	}
-	if reason := x.answer.guardHeader(h, res.StatusCode); reason != "" {
-		x.upstreamFailed(errors.New(reason))
-		return
-	}
-	conn, rw, err := x.answer.Hijack()
-	if err != nil {
-		x.upstreamFailed(err)
-		return
-	}
-	defer func() { _ = conn.Close() }() // both directions have ended
-	stop := context.AfterFunc(ctx, func() { _ = back.Close() })
-	defer stop()
-	res.Header, res.Body = h, nil
-	if err = res.Write(rw); err == nil {
-		err = rw.Flush()
-	}
-	if err != nil {
-		x.answer.aborted = x.withoutSecrets(err.Error())
-		return
-	}
-	done := make(chan struct{}, 1)
-	go func() {
-		_, _ = io.Copy(back, rw.Reader) // either end may hang up
-		if w, ok := back.(interface{ CloseWrite() error }); ok {
-			_ = w.CloseWrite()
-		} else {
-			_ = back.Close()
-		}
-		done <- struct{}{}
-	}()
-	_, _ = io.Copy(conn, back) // either end may hang up
-	_ = conn.Close()
-	_ = back.Close()
-	<-done
-}
-
 // upstreamFailed answers when there is no answer to forward.
 func (x *exchange) upstreamFailed(err error) {
 	if x.answer.wrote {
@@ -396,45 +299,4 @@ func (x *exchange) upstreamFailed(err error) {
 func malformed(err error) bool {
 	var what interface{ Malformed() }
 	return errors.As(err, &what)
-}
-
-// hopByHop reports the fields that concern one connection only (RFC 9110 §7.6.1).
-func hopByHop(name string) bool {
-	switch name {
-	case "Connection", "Proxy-Connection", "Keep-Alive", "Proxy-Authenticate", "Proxy-Authorization", "Te", "Trailer", "Transfer-Encoding", "Upgrade":
-		return true
-	}
-	return false
-}
-
-// removeHops deletes hop-by-hop fields and those that Connection names.
-func removeHops(h http.Header) {
-	removeNamed(h)
-	for name := range h {
-		if hopByHop(name) {
-			delete(h, name)
-		}
-	}
-}
-
-// removeNamed deletes the fields that Connection names.
-func removeNamed(h http.Header) {
-	for _, line := range h["Connection"] {
-		for name := range strings.SplitSeq(line, ",") {
-			if name = textproto.TrimString(name); name != "" {
-				h.Del(name)
-			}
-		}
-	}
-}
-
-func hasToken(lines []string, token string) bool {
-	for _, line := range lines {
-		for t := range strings.SplitSeq(line, ",") {
-			if strings.EqualFold(textproto.TrimString(t), token) {
-				return true
-			}
-		}
-	}
-	return false
 }
