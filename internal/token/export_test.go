@@ -92,3 +92,6 @@ func ProofKey(raw string) (*RSAKey, error) {
 	}
 	return p.key.rsa, nil
 }
+
+// Digest is what is signed for text under an algorithm that hashes.
+func Digest(alg, text string) []byte { return lookup(alg).digest(nil, text) }

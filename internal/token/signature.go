@@ -51,8 +51,7 @@ func (k *key) verify(alg *algorithm, text string, signature []byte) bool {
 func (a *algorithm) digest(b []byte, text string) []byte {
 	switch a.hash {
 	case crypto.SHA256:
-		sum := sha256.Sum256([]byte(text))
-		return append(b, sum[:]...)
+		return digest256(b, text)
 	case crypto.SHA384:
 		sum := sha512.Sum384([]byte(text))
 		return append(b, sum[:]...)
@@ -61,6 +60,19 @@ func (a *algorithm) digest(b []byte, text string) []byte {
 		return append(b, sum[:]...)
 	}
 	panic("algorithm " + a.name + " has no hash") // EdDSA hashes by itself
+}
+
+// digest256 appends the SHA-256 of text in pieces, since the copy of a whole
+// token would lie on the heap. That is for the hash that nearly all tokens have.
+func digest256(b []byte, text string) []byte {
+	h := sha256.New()
+	var piece [512]byte
+	for len(text) > 0 {
+		n := copy(piece[:], text)
+		h.Write(piece[:n])
+		text = text[n:]
+	}
+	return h.Sum(b)
 }
 
 // coordinate is the length in bytes of a number on the algorithm's curve.
