@@ -22,6 +22,29 @@ type canonical struct {
 	marked bool
 }
 
+// checkPath makes the canonical path and finds out who answers it.
+func checkPath(x *exchange) *refusal {
+	target := x.r.RequestURI
+	if target == "" { // not from a server
+		target = x.r.URL.RequestURI()
+	}
+	c, reason := canonicalize(target)
+	x.path = c
+	if reason != "" {
+		return &refusal{rule: RulePath, kind: kindInvalidRequest, reason: reason}
+	}
+	if x.asked != nil && !c.sameTarget(target) {
+		return &refusal{rule: RulePath, kind: kindInvalidRequest, reason: "path is not in canonical form, and the proxy would forward it as it is"}
+	}
+	if len(x.policy.local.exact)+len(x.policy.local.tree) > 0 {
+		if l := x.policy.local.find(c.decoded); l != nil {
+			x.local = l.local
+			x.route = l
+		}
+	}
+	return nil
+}
+
 // canonicalize reads a request target in origin form. The reason is empty when
 // the target has one meaning only; otherwise it says what made it ambiguous.
 func canonicalize(target string) (c canonical, reason string) {

@@ -10,7 +10,6 @@ import (
 	"context"
 	"log/slog"
 	"net/http"
-	"net/netip"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -19,7 +18,6 @@ import (
 	"github.com/wiretight/wiretight/internal/keyset"
 	"github.com/wiretight/wiretight/internal/redact"
 	"github.com/wiretight/wiretight/internal/store"
-	"github.com/wiretight/wiretight/internal/token"
 )
 
 // order is every rule that a request is put to, in this order. A rule returns
@@ -224,47 +222,6 @@ func (g *Guard) askStore(ctx context.Context) {
 	g.storeLost.Store(lost)
 }
 
-// exchange is one request on its way through the rules.
-type exchange struct {
-	guard  *Guard
-	policy *policy
-	w      http.ResponseWriter
-	r      *http.Request
-	now    time.Time
-	id     string
-	peer   netip.Addr // other end of the connection
-	client netip.Addr // peer, or what a trusted proxy says of it
-
-	asked       *Question // set when another proxy carries the request
-	removed     []string  // the client's headers that the asking proxy must not pass on
-	path        canonical
-	route       *route
-	local       http.Handler // set when the guard answers this path itself
-	origin      string       // the request's Origin, if cors allows it
-	preflighted bool
-	forwarded   http.Header // what a trusted proxy said
-
-	credential credential
-	secrets    secrets
-	// credentialed says that the request shows who it comes from, by whatever scheme.
-	credentialed bool
-	hops         bool         // the request has hop-by-hop fields
-	parsed       *token.Token // set when the token was not remembered
-	facts        facts
-	thumbprint   thumbprint // of what the token is bound to
-	context      carrier
-	verified     bool
-	scopes       []string
-	proof        *token.Proof // set where a DPoP proof was shown
-
-	lent         [8]string // backs the header values that the guard sets
-	nLent        int
-	observed     []*refusal
-	answer       answer
-	flight       flight
-	upstreamTook time.Duration
-}
-
 // Wrap protects next. Requests that pass reach next with their canonical path,
 // without the headers that a client may not set, and with the caller's claims
 // in the context (ClaimsFrom).
@@ -308,16 +265,6 @@ func (g *Guard) begin(w http.ResponseWriter, r *http.Request) *exchange {
 	return x
 }
 
-// one is []string{v} without an allocation of its own.
-func (x *exchange) one(v string) []string {
-	if x.nLent == len(x.lent) {
-		return []string{v}
-	}
-	x.lent[x.nLent] = v
-	x.nLent++
-	return x.lent[x.nLent-1 : x.nLent : x.nLent]
-}
-
 // ask puts the request to every rule.
 func (x *exchange) ask() *refusal {
 	for i := range order {
@@ -353,82 +300,10 @@ func (x *exchange) settle(f *refusal) {
 	}
 }
 
-// serve hands the request to next, with what the rules found out.
-func (x *exchange) serve(next http.Handler) {
-	r := x.r
-	x.path.write(r.URL)
-	if r.Body != nil && r.ContentLength != 0 {
-		r.Body = x.upload()
-	}
-	x.context = carrier{r.Context(), x}
-	ctx, cancel := context.WithCancel(&x.context)
-	defer cancel()
-	x.guard.inflight.enter(x, cancel)
-	defer func() {
-		if !x.flight.hijacked.Load() { // else when the connection is closed
-			x.guard.inflight.leave(x)
-		}
-	}()
-	next.ServeHTTP(x.w, r.WithContext(ctx))
-}
-
-type exchangeKey struct{}
-
-// carrier is the server's context with the exchange as a value, as
-// context.WithValue makes it, but as a part of the exchange.
-type carrier struct {
-	context.Context
-	x *exchange
-}
-
-// Value implements context.Context.
-func (c *carrier) Value(key any) any {
-	if _, ok := key.(exchangeKey); ok {
-		return c.x
-	}
-	return c.Context.Value(key)
-}
-
-// finish completes the answer and writes the record of the request.
-func (x *exchange) finish() {
-	failed := recover()
-	if err := x.answer.finish(failed == nil); err != nil && failed == nil {
-		x.answer.aborted = x.withoutSecrets(err.Error())
-		failed = http.ErrAbortHandler // the client must not take it for the end
-	}
-	x.record(failed)
-	if failed != nil {
-		panic(failed)
-	}
-}
-
 // checkTransport refuses requests that did not come over TLS.
 func checkTransport(x *exchange) *refusal {
 	if x.r.TLS != nil || x.forwardedHTTPS() {
 		return nil
 	}
 	return x.guard.plaintext(x.policy, x.r, x.now)
-}
-
-// checkPath makes the canonical path and finds out who answers it.
-func checkPath(x *exchange) *refusal {
-	target := x.r.RequestURI
-	if target == "" { // not from a server
-		target = x.r.URL.RequestURI()
-	}
-	c, reason := canonicalize(target)
-	x.path = c
-	if reason != "" {
-		return &refusal{rule: RulePath, kind: kindInvalidRequest, reason: reason}
-	}
-	if x.asked != nil && !c.sameTarget(target) {
-		return &refusal{rule: RulePath, kind: kindInvalidRequest, reason: "path is not in canonical form, and the proxy would forward it as it is"}
-	}
-	if len(x.policy.local.exact)+len(x.policy.local.tree) > 0 {
-		if l := x.policy.local.find(c.decoded); l != nil {
-			x.local = l.local
-			x.route = l
-		}
-	}
-	return nil
 }
