@@ -1,10 +1,12 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"net"
 	"net/http"
+	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
@@ -119,15 +121,27 @@ func (b *bed) nginx(t *testing.T, conf, asked string) (addr string, stop func())
 // the headers of its request.
 func checkBed(t *testing.T) (b *bed, asked string) {
 	t.Helper()
+	return checkBedWith(t, "token", "Authorization")
+}
+
+// checkBedWith has an application that gets what forward says, and keeps one header
+// to itself.
+func checkBedWith(t *testing.T, forward, kept string) (b *bed, asked string) {
+	t.Helper()
 	b = newBed(t)
 	b.handle = func(w http.ResponseWriter, r *http.Request) {
 		for name, values := range r.Header {
-			if name != "Authorization" {
+			if name != kept {
 				fmt.Fprintf(w, "%s: %q\n", name, values)
 			}
 		}
 	}
-	b.config("rate_limit: {auth_failures: 1000/m}\nauthorizer: {http: \"127.0.0.1:0\", trusted_peers: [127.0.0.0/8]}")
+	file := b.config("rate_limit: {auth_failures: 1000/m}\nauthorizer: {http: \"127.0.0.1:0\", trusted_peers: [127.0.0.0/8]}")
+	text, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b.write("wiretight.yaml", bytes.Replace(text, []byte("tokens: {"), []byte("tokens: {forward: "+forward+", "), 1))
 	b.ca.writeRoot(t, b.path("ca.pem"))
 	b.write("token.txt", []byte(b.mint(nil)+"\n"))
 	return b, b.start("-c", "wiretight.yaml").listening(authorizerHTTP)
@@ -205,6 +219,36 @@ func TestAuthorizerCheck(t *testing.T) {
 			}
 			if tc.about != "" && !strings.Contains(text, "nginx:") {
 				t.Errorf("got %s, want how to mend it in nginx", text)
+			}
+		})
+	}
+}
+
+// TestAuthorizerCheckIdentity has an application that is to get claims in the place
+// of the token, and repeats all that it gets.
+func TestAuthorizerCheckIdentity(t *testing.T) {
+	t.Parallel()
+	b, asked := checkBedWith(t, "claims", "")
+	all := strings.NewReplacer(
+		"auth_request_set $wt_scopes", "auth_request_set $wt_issuer $upstream_http_x_auth_issuer; auth_request_set $wt_scopes",
+		"proxy_set_header X-Auth-Scopes", "proxy_set_header X-Auth-Issuer $wt_issuer; proxy_set_header X-Auth-Scopes",
+	).Replace(rightNginx)
+	for _, tc := range []struct{ name, lost, want, says string }{
+		{"right", "", fine, ""},
+		{"the token goes along", "proxy_set_header Authorization $wt_authorization;", fakes, "token reaches the application"},
+		{"no issuer", "proxy_set_header X-Auth-Issuer $wt_issuer;", forgets, "X-Auth-Issuer"},
+		{"no answer read", "auth_request_set $wt_subject $upstream_http_x_auth_subject;", forgets, "X-Auth-Subject"},
+	} {
+		t.Run(tc.name, func(t *testing.T) { // one after the other, as a guard lets one check run at a time
+			conf := strings.Replace(all, tc.lost, "", 1)
+			if strings.HasPrefix(tc.lost, "auth_request_set") {
+				conf = strings.Replace(conf, "proxy_set_header X-Auth-Subject $wt_subject;", `proxy_set_header X-Auth-Subject "";`, 1)
+			}
+			addr, stop := b.nginx(t, conf, asked)
+			defer stop()
+			code, states, text := b.checkThrough(t, addr, "--token-file", "token.txt")
+			if wrong := code == exitFindings; states["identity headers"] != tc.want || wrong == (tc.want == fine) || !strings.Contains(text, tc.says) {
+				t.Errorf("got %d and %q, want %q and %q:\n%s", code, states["identity headers"], tc.want, tc.says, text)
 			}
 		})
 	}

@@ -283,6 +283,20 @@ func (j *judgement) refusals() {
 	}
 }
 
+// lost are the headers that tell the application who calls, and that are not among
+// those that it repeats. One that repeats no names shows nothing.
+func (j *judgement) lost() (names []string) {
+	text := strings.ReplaceAll(strings.ToLower(j.shot("spoof").text), "_", "-")
+	if seen := j.seen["spoof"]; len(seen) > 0 && strings.Contains(text, "user-agent") {
+		for _, name := range seen[0].Identity {
+			if strings.HasPrefix(name, "X-Auth-") && !strings.Contains(text, strings.ToLower(name)) {
+				names = append(names, name)
+			}
+		}
+	}
+	return names
+}
+
 // identity judges whether the application believes what clients say of
 // themselves. Only an application that repeats headers shows it.
 func (j *judgement) identity() {
@@ -293,6 +307,10 @@ func (j *judgement) identity() {
 		j.add(fakes, about, "the client's own reach the application")
 	case len(seen) == 0 || seen[0].Status != http.StatusOK:
 		j.add(unknown, about, "the request was refused; give --token-file, for a URL that repeats its request's headers")
+	case j.t.token != "" && strings.Contains(s.text, j.t.token) && !slices.Contains(seen[0].Identity, "Authorization"):
+		j.add(fakes, about, "the client's token reaches the application, which the authorizer would take away")
+	case len(j.lost()) > 0:
+		j.add(forgets, about, strings.Join(j.lost(), ", ")+" of the authorizer's answer does not reach the application")
 	case strings.Contains(s.text, j.t.id):
 		j.add(fine, about, "the client's own do not reach the application")
 	default:

@@ -46,6 +46,9 @@ type Seen struct {
 	Trusted bool `json:"trusted"`
 	// Status is what was answered for the client; 200 let it pass.
 	Status int `json:"status"`
+	// Identity names the identity headers that the application should get, in
+	// order. Those of them that are not here it should not get.
+	Identity []string `json:"identity"`
 }
 
 // Digest stands for a header's value, which may be a secret.
@@ -160,6 +163,11 @@ func (p *probe) keep(s *Seen, d *guard.Decision, trusted bool) {
 		pretend(d)
 	}
 	s.Status, s.Trusted = d.Status, trusted
+	for _, name := range guard.IdentityHeaders() {
+		if d.Allowed && d.Identity.Get(name) != "" {
+			s.Identity = append(s.Identity, name)
+		}
+	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if len(p.seen) < maxSeen {

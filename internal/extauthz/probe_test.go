@@ -52,9 +52,9 @@ func TestProbe(t *testing.T) {
 	bare := said("/items")
 	bare["X-Forwarded-For"] = nil
 	want := []extauthz.Seen{
-		{Mark: "over1", Said: said("/items?wiretight-probe=" + id + "-over1"), Status: 200},
+		{Mark: "over1", Said: said("/items?wiretight-probe=" + id + "-over1"), Status: 200, Identity: []string{"Authorization"}},
 		{Mark: "over2", Said: bare, Status: 401},
-		{Mark: "envoy", Envoy: true, Said: said("/items?wiretight-probe=" + id + "-envoy"), Status: 200},
+		{Mark: "envoy", Envoy: true, Said: said("/items?wiretight-probe=" + id + "-envoy"), Status: 200, Identity: []string{"Authorization"}},
 		{Mark: "refuse1", Said: said("/items?wiretight-probe=" + id + "-refuse1"), Status: 429},
 	}
 	for i := range want {
