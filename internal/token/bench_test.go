@@ -73,6 +73,25 @@ func benchmarkVerify(b *testing.B, alg string) {
 	})
 }
 
+// BenchmarkRSA is the signature alone, with the faster arithmetic if there is
+// one, and without.
+func BenchmarkRSA(b *testing.B) {
+	k := rsaKeys()[0]
+	digest := make([]byte, 32)
+	signature, err := rsa.SignPKCS1v15(nil, k, crypto.SHA256, digest)
+	if err != nil {
+		b.Fatal(err)
+	}
+	for way, key := range bothWays(b, &k.PublicKey) {
+		b.Run(way, func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				key.Verify(crypto.SHA256, digest, signature)
+			}
+		})
+	}
+}
+
 func bareVerify(b *testing.B, alg string, text, signature []byte) bool {
 	sum := sha256.Sum256(text)
 	switch alg {
