@@ -176,7 +176,7 @@ func TestWebSocketEndsWithItsToken(t *testing.T) {
 			}
 			begin := f.endTokens(end)
 			_, _, err := c.Read(t.Context())
-			if took := time.Since(begin); err == nil || took > 2*time.Second {
+			if took := time.Since(begin); err == nil || took > patience/2 {
 				t.Errorf("got %v after %v, want a cut within 1 s", err, took)
 			}
 			waitFor(t, "the upstream's end", gone)

@@ -15,7 +15,6 @@ import (
 	"strings"
 	"syscall"
 	"testing"
-	"time"
 
 	"github.com/wiretight/wiretight/internal/port"
 )
@@ -157,7 +156,7 @@ func TestIssuerWithTheGuard(t *testing.T) {
 		{"revoke", "--sub", "alice"},
 	} {
 		b.ok(testPassword, append(verb, "-c", "wiretight.yaml")...)
-		within(t, time.Second+patience/10, strings.Join(verb, " ")+" ends the token", func() bool { return g.items(m) == 401 })
+		within(t, soon, strings.Join(verb, " ")+" ends the token", func() bool { return g.items(m) == 401 })
 		if status, _ := g.post("/auth/refresh", m, nil); status != 401 {
 			t.Errorf("refresh after %v: got %d, want 401", verb, status)
 		}
@@ -375,7 +374,7 @@ func TestTwoIssuersOnRedis(t *testing.T) {
 		t.Errorf("reuse: got %d, want 401", status)
 	}
 	for _, g := range []*instance{first, second} {
-		within(t, time.Second+patience/10, "reuse ends the tokens everywhere", func() bool { return g.items(m) == 401 })
+		within(t, soon, "reuse ends the tokens everywhere", func() bool { return g.items(m) == 401 })
 	}
 	b.ok("", "keys", "rotate")
 	_, before := b.keys()
@@ -393,7 +392,7 @@ func TestTwoIssuersOnRedis(t *testing.T) {
 		t.Errorf("login without the store: got %d, want 503", status)
 	}
 	r.start()
-	within(t, 5*time.Second+patience/10, "refresh is back", func() bool { status, _ := first.post("/auth/refresh", m, nil); return status == 200 })
+	within(t, 5*soon, "refresh is back", func() bool { status, _ := first.post("/auth/refresh", m, nil); return status == 200 })
 	first.stop()
 	second.stop()
 }

@@ -59,7 +59,13 @@ func (r *redis) kill() {
 	_ = r.cmd.Wait() // it was killed, and says so
 }
 
-const redisRoutes = "routes: [{path: /open, public: true}, {path: /pay, once: true}]\nstore_staleness: 2s\n"
+// recovery is the five seconds in which service returns after the store, five
+// times over for a machine that is busy.
+const recovery = 25 * time.Second
+
+// redisRoutes have a copy of the revocations that is believed for longer than a
+// busy machine may stall between two questions of a test.
+const redisRoutes = "routes: [{path: /open, public: true}, {path: /pay, once: true}]\nstore_staleness: 8s\n"
 
 func TestStoreAbsentAtStart(t *testing.T) {
 	t.Parallel()
@@ -78,9 +84,9 @@ func TestStoreAbsentAtStart(t *testing.T) {
 		t.Errorf("got exit %d, %q for a revocation that nobody took, want 3", code, out)
 	}
 	r.start()
-	took := within(t, 5*time.Second, "service has come by itself", func() bool { s, _ := g.get("/", raw); return s == 200 })
+	took := within(t, recovery, "service has come by itself", func() bool { s, _ := g.get("/", raw); return s == 200 })
 	t.Logf("service %v after the store", took)
-	within(t, 5*time.Second, "the guard is ready", func() bool { s, _ := g.readiness(); return s == 200 })
+	within(t, recovery, "the guard is ready", func() bool { s, _ := g.readiness(); return s == 200 })
 	g.want(200, "/pay", raw)
 	g.want(401, "/pay", raw)
 	g.stop()
@@ -96,17 +102,17 @@ func TestStoreLostAndFound(t *testing.T) {
 	g.want(200, "/", raw)
 	g.want(200, "/pay", spent)
 	b.revoke("--jti", "gone", "-c", "wiretight.yaml")
-	g.refusedWithin(time.Second, revoked)
+	g.refusedWithin(soon, revoked)
 
 	r.kill()
 	begin := time.Now()
 	g.want(503, "/pay", b.mint(nil))
-	if took := time.Since(begin); took > time.Second {
+	if took := time.Since(begin); took > soon {
 		t.Errorf("got the answer of a once route after %v, want it at once", took)
 	}
 	g.want(200, "/", raw) // the copy is young enough
 	g.want(401, "/", revoked)
-	within(t, 5*time.Second, "the copy is too old to be believed", func() bool { s, _ := g.get("/", raw); return s == 503 })
+	within(t, 2*patience, "the copy is too old to be believed", func() bool { s, _ := g.get("/", raw); return s == 503 })
 	if took := time.Since(begin); took < time.Second {
 		t.Errorf("got tokens refused after %v, want them believed for store_staleness", took)
 	}
@@ -116,12 +122,12 @@ func TestStoreLostAndFound(t *testing.T) {
 	g.want(200, "/open", "")
 
 	r.start()
-	took := within(t, 5*time.Second, "service has come back by itself", func() bool { s, _ := g.get("/", raw); return s == 200 })
+	took := within(t, recovery, "service has come back by itself", func() bool { s, _ := g.get("/", raw); return s == 200 })
 	t.Logf("service %v after the store", took)
 	g.want(401, "/", revoked)
 	g.want(401, "/pay", spent)
 	g.want(200, "/pay", b.mint(nil))
-	within(t, 5*time.Second, "the guard is ready again", func() bool { s, _ := g.readiness(); return s == 200 })
+	within(t, recovery, "the guard is ready again", func() bool { s, _ := g.readiness(); return s == 200 })
 	g.stop()
 }
 
@@ -141,16 +147,16 @@ func TestTwoGuardsShareAStore(t *testing.T) {
 		g.want(200, "/", raw)
 		h.want(200, "/", raw)
 		one.revoke("--jti", fmt.Sprint("j", i), "-c", "wiretight.yaml")
-		h.refusedWithin(time.Second, raw)
-		g.refusedWithin(time.Second, raw)
+		h.refusedWithin(soon, raw)
+		g.refusedWithin(soon, raw)
 	}
 	// A verb that talks to the store alone.
 	raw := one.mint(map[string]any{"sid": "s"})
 	h.want(200, "/", raw)
 	three := newBed(t)
 	three.revoke("--sid", "s", "--store", r.url())
-	g.refusedWithin(time.Second, raw)
-	h.refusedWithin(time.Second, raw)
+	g.refusedWithin(soon, raw)
+	h.refusedWithin(soon, raw)
 
 	for range 5 {
 		raw := one.mint(nil)
@@ -190,8 +196,8 @@ func TestGuardsInOnePlace(t *testing.T) {
 	first.want(200, "/", raw)
 	second.want(200, "/", raw)
 	b.revoke("--jti", "j", "-c", "wiretight.yaml")
-	second.refusedWithin(time.Second, raw)
-	first.refusedWithin(time.Second, raw)
+	second.refusedWithin(soon, raw)
+	first.refusedWithin(soon, raw)
 	second.stop()
 	b.revoke("--jti", "k", "-c", "wiretight.yaml") // the socket is still the first one's
 	first.stop()
@@ -208,6 +214,6 @@ func TestGuardsInOnePlace(t *testing.T) {
 	raw = b.mint(map[string]any{"jti": "l"})
 	g.want(200, "/", raw)
 	b.revoke("--jti", "l", "-c", "wiretight.yaml")
-	g.refusedWithin(time.Second, raw)
+	g.refusedWithin(soon, raw)
 	g.stop()
 }
