@@ -23,6 +23,7 @@ type answer struct {
 	status   int
 	bytes    int64
 	refused  *refusal
+	inClear  bool // it goes over no TLS, where HSTS means nothing (RFC 6797 §7.2)
 	swept    bool // of headers that the upstream must not set
 	replaced bool // refused took the place of what the upstream said
 	aborted  string
@@ -249,7 +250,9 @@ func unwanted(name string) bool {
 
 // own puts the guard's own headers on every answer.
 func (a *answer) own(h http.Header) {
-	h["Strict-Transport-Security"] = a.x.one(a.x.policy.hsts)
+	if !a.inClear {
+		h["Strict-Transport-Security"] = a.x.one(a.x.policy.hsts)
+	}
 	h["X-Request-Id"] = a.x.one(a.x.id)
 	if _, ok := h["Content-Type"]; !ok && a.relayed {
 		h["Content-Type"] = nil // what the upstream did not name is not guessed

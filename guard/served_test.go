@@ -20,7 +20,7 @@ func TestServed(t *testing.T) {
 			Name: "https", Addr: "127.0.0.1:0", Handler: f.guard.Handler(), Refuse: f.guard.Malformed,
 			TLS: &tls.Config{Certificates: []tls.Certificate{serverCertificate(t)}, NextProtos: []string{"h2", "http/1.1"}},
 		},
-		{Name: "plaintext", Addr: "127.0.0.1:0", Handler: f.guard.Plaintext()},
+		{Name: "plaintext", Addr: "127.0.0.1:0", Handler: f.guard.Plaintext(), Refuse: f.guard.Malformed},
 	}})
 	if err != nil {
 		t.Fatal(err)
@@ -31,6 +31,7 @@ func TestServed(t *testing.T) {
 	t.Cleanup(func() { _ = s.Shutdown(time.Second) })
 	host := "Host: " + testHost + "\r\n"
 	token := "Authorization: " + f.bearer() + "\r\n"
+	chunked := "POST /refused HTTP/1.1\r\n" + host + "Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n"
 	for _, c := range []struct {
 		name, listener, text string
 		status               int
@@ -44,6 +45,15 @@ func TestServed(t *testing.T) {
 		{"unknown coding", "https", "POST /items HTTP/1.1\r\n" + host + token + "Transfer-Encoding: gzip\r\n\r\n", 501},
 		{"unknown version", "https", "GET /items HTTP/3.0\r\n" + host + token + "\r\n", 505},
 		{"header over the limit", "https", "GET /items HTTP/1.1\r\n" + host + token + "X-A: " + strings.Repeat("a", 80<<10) + "\r\n\r\n", 431},
+		{"two Hosts behind a request for net/http", "https", chunked + "GET /items HTTP/1.1\r\n" + host + host + token + "\r\n", 400},
+		{"no request behind one for net/http", "https", chunked + "GET /items\r\n\r\n", 400},
+		{"unknown coding behind a request for net/http", "https", chunked + "POST /items HTTP/1.1\r\n" + host + token + "Transfer-Encoding: gzip\r\n\r\n", 501},
+		{"header over the limit behind a request for net/http", "https", chunked + "GET /items HTTP/1.1\r\n" + host + token + "X-A: " + strings.Repeat("a", 80<<10) + "\r\n\r\n", 431},
+		{"unknown expectation", "https", "GET /items HTTP/1.1\r\n" + host + token + "Expect: more\r\n\r\n", 417},
+		{"in clear, two Hosts", "plaintext", "GET /items HTTP/1.1\r\n" + host + host + "\r\n", 400},
+		{"in clear, no request", "plaintext", "GET /items\r\n\r\n", 400},
+		{"in clear, unknown coding", "plaintext", "POST /items HTTP/1.1\r\n" + host + "Transfer-Encoding: gzip\r\n\r\n", 501},
+		{"in clear, header over the limit", "plaintext", "GET /items HTTP/1.1\r\n" + host + "X-A: " + strings.Repeat("a", 80<<10) + "\r\n\r\n", 431},
 		{"in clear", "plaintext", "GET /items HTTP/1.1\r\n" + host + "\r\n", 308},
 		{"in clear with a token", "plaintext", "GET /items HTTP/1.1\r\n" + host + "Authorization: Bearer x\r\n\r\n", 403},
 		{"in clear, OPTIONS of all", "plaintext", "OPTIONS * HTTP/1.1\r\n" + host + "\r\n", 403},
@@ -60,10 +70,16 @@ func TestServed(t *testing.T) {
 				conn = tls.Client(conn, &tls.Config{InsecureSkipVerify: true, ServerName: testHost, NextProtos: []string{"http/1.1"}})
 			}
 			got := exchangeRaw(t, conn, c.text)
+			if len(got) > 1 {
+				got = got[1:] // of two requests, the second is the case
+			}
 			if len(got) == 0 || got[0].status != c.status {
 				t.Fatalf("got %v, want %d", got, c.status)
 			}
-			if c.listener == "https" && c.status != 200 {
+			if got[0].header.Get("Strict-Transport-Security") != "" && c.listener == "plaintext" {
+				t.Errorf("got HSTS in clear: %v", got[0])
+			}
+			if c.status != 200 {
 				if p := got[0].problem(); p.Status != c.status || p.RequestID == "" || p.RequestID != got[0].header.Get("X-Request-Id") {
 					t.Errorf("got %v, want a problem with the request's id", got[0])
 				}

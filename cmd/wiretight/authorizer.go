@@ -30,11 +30,13 @@ func (d *daemon) authorizers() (all []serve.Listener) {
 	if a.HTTP != "" {
 		all = append(all, serve.Listener{
 			Name: authorizerHTTP, Addr: a.HTTP, TLS: d.askersTLS(authorizerHTTP, a.HTTP), Handler: d.asked.HTTP(),
+			Refuse: d.guard.Malformed,
 		})
 	}
 	if a.GRPC != "" {
 		all = append(all, serve.Listener{
 			Name: authorizerGRPC, Addr: a.GRPC, TLS: d.askersTLS(authorizerGRPC, a.GRPC), HTTP2: true, Handler: d.asked.GRPC(),
+			Refuse: d.guard.Malformed,
 		})
 	}
 	return all

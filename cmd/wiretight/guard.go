@@ -215,7 +215,7 @@ func (d *daemon) listen(ctx context.Context) error {
 		{Name: "https", Addr: d.cfg.Listen, TLS: d.certs.Config(), Handler: d.tracing(d.guard.Handler()), Refuse: d.guard.Malformed},
 	}
 	if d.cfg.Plaintext != "" {
-		listeners = append(listeners, serve.Listener{Name: "plaintext", Addr: d.cfg.Plaintext, Handler: d.certs.ACMEHandler(d.guard.Plaintext())})
+		listeners = append(listeners, serve.Listener{Name: "plaintext", Addr: d.cfg.Plaintext, Handler: d.certs.ACMEHandler(d.guard.Plaintext()), Refuse: d.guard.Malformed})
 	}
 	if d.cfg.Admin != "" {
 		listeners = append(listeners, serve.Listener{Name: "admin", Addr: d.cfg.Admin, Handler: d.adminHandler(), Last: true})

@@ -38,7 +38,7 @@ type Listener struct {
 	HTTP2 bool
 	// Handler answers. It must be set.
 	Handler http.Handler
-	// Refuse answers, with TLS, what is no request over HTTP/1.1, and over
+	// Refuse answers what is no request over HTTP/1.1, and over
 	// HTTP/2 a header that is too large: with that status and for that reason,
 	// which is for logs. Of what else is no request over HTTP/2 it is told, and
 	// writes to nobody. r has neither path nor header, and a Host only if that
@@ -195,7 +195,7 @@ func (s *Server) prepare(l Listener, records *log.Logger) *running {
 	protocols.SetHTTP2(l.TLS != nil)
 	protocols.SetUnencryptedHTTP2(l.HTTP2 && l.TLS == nil)
 	r.server = &http.Server{
-		Handler:           r.handlers.count(leaveBodies(l.Handler)),
+		Handler:           asked(r.handlers.count(leaveBodies(l.Handler))),
 		ReadHeaderTimeout: s.config.ReadHeaderTimeout,
 		IdleTimeout:       s.config.IdleTimeout,
 		MaxHeaderBytes:    s.config.MaxHeaderBytes,
@@ -205,7 +205,8 @@ func (s *Server) prepare(l Listener, records *log.Logger) *running {
 		ErrorLog:    records,
 		Protocols:   &protocols,
 		BaseContext: func(net.Listener) context.Context { return r.requests },
-		ConnState:   connState,
+		ConnState:   spokenState,
+		ConnContext: withConn,
 		// A finished challenge handshake (RFC 8737) carries no request, and was
 		// not asked for a client certificate.
 		TLSNextProto: map[string]func(*http.Server, *tls.Conn, http.Handler){
@@ -230,7 +231,7 @@ func (s *Server) prepare(l Listener, records *log.Logger) *running {
 			TLS:           l.TLS,
 			Handler:       r.handlers.count(l.Handler),
 			Refuse:        l.Refuse,
-			Rest:          func(c net.Conn) { r.feed.Give(c) },
+			Rest:          func(c net.Conn) { r.feed.Give(r.spokenOver(c)) },
 			Base:          r.requests,
 			HeaderTimeout: s.config.ReadHeaderTimeout,
 			IdleTimeout:   s.config.IdleTimeout,
@@ -281,7 +282,11 @@ func (s *Server) Start(ctx context.Context) error {
 	}
 	for _, r := range s.running {
 		if r.front == nil {
-			s.accept.Go(func() { s.watch(r, r.server.Serve(r.gate)) })
+			var ln net.Listener = r.gate
+			if r.Refuse != nil && !r.HTTP2 {
+				ln = spokenListener{r.gate, r.Refuse}
+			}
+			s.accept.Go(func() { s.watch(r, r.server.Serve(ln)) })
 			continue
 		}
 		r.feed = front.NewFeed(r.gate.Addr())
