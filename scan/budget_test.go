@@ -36,9 +36,22 @@ func TestMaxRequests(t *testing.T) {
 	}
 }
 
-// TestRate counts what the target sees of eight checks that all want more.
+// TestRate counts what the target sees of eight checks that all want more, a few
+// times if need be: a busy machine may hold up the first request or the last.
 func TestRate(t *testing.T) {
-	const rate, requests = 50.0, 100 // not side by side: time is measured
+	const rate = 50.0 // not side by side: time is measured
+	var got float64
+	for range 5 {
+		if got = seenRate(t, rate, 100); got <= rate*1.05 && got >= rate*0.95 {
+			return
+		}
+	}
+	t.Errorf("got %.1f requests a second, want %.0f within 5 %%", got, rate)
+}
+
+// seenRate is how many of so many requests a second reach the target.
+func seenRate(t *testing.T, rate float64, requests int64) float64 {
+	t.Helper()
 	var mu sync.Mutex
 	var times []time.Time
 	a := &api{extra: func(http.ResponseWriter, *http.Request) bool {
@@ -66,10 +79,7 @@ func TestRate(t *testing.T) {
 	}
 	mu.Lock()
 	defer mu.Unlock()
-	got := float64(len(times)-1) / times[len(times)-1].Sub(times[0]).Seconds()
-	if got > rate*1.05 || got < rate*0.95 {
-		t.Errorf("got %.1f requests a second over %d, want %.0f within 5 %%", got, len(times), rate)
-	}
+	return float64(len(times)-1) / times[len(times)-1].Sub(times[0]).Seconds()
 }
 
 func TestBackOff(t *testing.T) {

@@ -112,6 +112,10 @@ func lasts(t *testing.T, d time.Duration) {
 	}
 }
 
+// atOnce is without waiting for the store, which is given a second, however busy
+// the machine is.
+const atOnce = 900 * time.Millisecond
+
 // soon wants nearly all of what took some time to have taken less than limit.
 func soon(t *testing.T, what string, took []time.Duration, limit time.Duration) {
 	t.Helper()

@@ -100,11 +100,11 @@ func TestSlowStore(t *testing.T) {
 		}
 		refresh = append(refresh, time.Since(asked))
 	}
-	soon(t, "readyz", admin, 500*time.Millisecond)
-	soon(t, "login", login, 500*time.Millisecond)
-	soon(t, "refresh", refresh, 500*time.Millisecond)
+	soon(t, "readyz", admin, atOnce)
+	soon(t, "login", login, atOnce)
+	soon(t, "refresh", refresh, atOnce)
 	for _, kind := range kinds {
-		soon(t, kind, c.Judge.Took(kind), 500*time.Millisecond)
+		soon(t, kind, c.Judge.Took(kind), atOnce)
 	}
 	if c.Judge.Answers("once", http.StatusServiceUnavailable) == 0 {
 		t.Error("got no once answered 503, want some")
@@ -132,7 +132,7 @@ func TestReadOnlyStore(t *testing.T) {
 	unready(t, c, c.Guards...)
 	c.Judge.Took("once")
 	lasts(t, time.Second)
-	soon(t, "once", c.Judge.Took("once"), 500*time.Millisecond)
+	soon(t, "once", c.Judge.Took("once"), atOnce)
 	told(t, c, "REPLICAOF NO ONE")
 	returned(t, c)
 	lasts(t, time.Second)

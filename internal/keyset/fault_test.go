@@ -183,14 +183,14 @@ func TestSlow(t *testing.T) {
 			if _, _, err := sources[n].Refetch(t.Context(), "a"); !errors.Is(err, keyset.ErrUnavailable) {
 				t.Errorf("%s: Refetch: got %v, want %v", tt.name, err, keyset.ErrUnavailable)
 			}
-			if took := time.Since(began); took < 4900*time.Millisecond || took > 7*time.Second {
-				t.Errorf("%s: took %v, want 5s", tt.name, took)
+			if took := time.Since(began); took < 4900*time.Millisecond || took > 25*time.Second {
+				t.Errorf("%s: took %v, want 5s, and little more", tt.name, took)
 			}
 		})
 	}
 	all.Wait()
 	for n, tt := range tests {
-		until(t, tt.name, 2*time.Second, func() bool {
+		until(t, tt.name, 20*time.Second, func() bool {
 			return strings.Contains(sources[n].Err().Error(), context.DeadlineExceeded.Error())
 		})
 		mustFail(t, sources[n], "must answer within 5s")

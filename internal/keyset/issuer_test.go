@@ -210,6 +210,9 @@ func running(t *testing.T, s *keyset.Source) (stop func()) {
 	return stop
 }
 
+// slow is how many times longer than promised things may take on a busy machine.
+const slow = 5
+
 // until waits for a condition of the outside world.
 func until(t *testing.T, what string, most time.Duration, condition func() bool) {
 	t.Helper()

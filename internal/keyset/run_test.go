@@ -149,7 +149,7 @@ func TestDownAtStart(t *testing.T) {
 	addr := port.Keep(t)
 	s := source(t, keyset.Remote{URL: "http://" + addr})
 	running(t, s)
-	until(t, "the first failure", 5*time.Second, func() bool {
+	until(t, "the first failure", slow*5*time.Second, func() bool {
 		return strings.Contains(s.Err().Error(), "connection refused")
 	})
 	mustBeUnavailable(t, s)
@@ -163,7 +163,7 @@ func TestDownAtStart(t *testing.T) {
 	srv.Listener = l
 	srv.Start()
 	t.Cleanup(srv.Close)
-	until(t, "the keys", 5*time.Second, func() bool { return s.Err() == nil })
+	until(t, "the keys", slow*5*time.Second, func() bool { return s.Err() == nil })
 	mustHave(t, s, "a")
 }
 
@@ -304,14 +304,14 @@ func TestEndOfRun(t *testing.T) {
 		<-asked
 		began := time.Now()
 		stop()
-		if took := time.Since(began); took > 2*time.Second {
+		if took := time.Since(began); took > slow*2*time.Second {
 			t.Errorf("end of Run: took %v, want less than 2s", took)
 		}
 		mustFail(t, s, "not fetched yet")
 	}
 	i.set(body(jwks(jwk(t, "a"))))
 	running(t, s)
-	until(t, "keys", 5*time.Second, func() bool { return s.Err() == nil })
+	until(t, "keys", slow*5*time.Second, func() bool { return s.Err() == nil })
 	mustHave(t, s, "a")
 }
 
