@@ -187,7 +187,7 @@ log.Fatal(srv.ListenAndServeTLS("fullchain.pem", "privkey.pem"))
 		Why: "The client follows into clear text, often with its token, and stays there. It is the usual mistake of a framework behind a proxy: " +
 			"it corrects a slash at the end of a path and takes its own http:// for the client's address.",
 		How: "Asks over HTTPS for paths that frameworks redirect: a slash too many or too few, the documentation with a slash, two slashes in front, " +
-			"and operations that redirect those who may call them. Chains are followed on the target's own host for ten hops; nothing is asked for in clear.",
+			"and operations that redirect whoever has no credential, or those who may call them. Chains are followed on the target's own host for ten hops; nothing is asked for in clear.",
 		Fix: map[string]Remediation{
 			"": {
 				Text: "Make redirects relative, or tell the application its public https address; let the proxy rewrite what is left.",

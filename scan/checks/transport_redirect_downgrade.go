@@ -9,6 +9,10 @@ import (
 	"github.com/wiretight/wiretight/scan"
 )
 
+// maxStarts is how many operations are asked without a credential: they may send
+// whoever has none to a login.
+const maxStarts = 8
+
 // maxHops is how far a chain of redirects is followed.
 const maxHops = 10
 
@@ -53,6 +57,12 @@ func redirecting(ctx context.Context, t *scan.Target) ([]*scan.Response, error) 
 	more, err := authorized(ctx, t)
 	if err != nil {
 		return nil, err
+	}
+	for _, o := range callable(t, maxStarts) {
+		// One that is silent without a credential starts no chain.
+		if r, err := unasked(ctx, t, o); err == nil && o.URL != rootOperation(t).URL {
+			list = append(list, r)
+		}
 	}
 	var out []*scan.Response
 	for _, r := range append(append([]*scan.Response{t.Root()}, list...), more...) {

@@ -70,6 +70,17 @@ func TestTransportRedirectDowngrade(t *testing.T) {
 	})
 	mustFind(t, serve(t, server{Handler: chain}), transportRedirectDowngrade, "/docs/", "/a", "/b")
 
+	// Whoever has no credential is sent to a login in clear.
+	login := described(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/items" && r.Header.Get("Authorization") == "" {
+			w.Header().Set("Location", "http://"+r.Host+"/login")
+			w.WriteHeader(http.StatusFound)
+			return
+		}
+		answer(w, 404, "{}")
+	})
+	mustFind(t, serve(t, server{Handler: login}), transportRedirectDowngrade, "/items", "/login")
+
 	// Only those who may call the operation are sent away.
 	behind := described(func(w http.ResponseWriter, r *http.Request) {
 		switch {
