@@ -11,13 +11,13 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
-	"math/big"
 	"net/http"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/wiretight/wiretight/guard"
+	"github.com/wiretight/wiretight/internal/testpki"
 	"github.com/wiretight/wiretight/internal/token"
 )
 
@@ -313,20 +313,14 @@ func TestProofNonce(t *testing.T) {
 // clientCertificate is a self-signed one, and its x5t#S256.
 func clientCertificate(t testing.TB) (*tls.Certificate, string) {
 	t.Helper()
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	id, err := testpki.Issue(&x509.Certificate{
+		Subject: pkix.Name{CommonName: "client"}, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth},
+	}, nil, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	template := &x509.Certificate{
-		SerialNumber: big.NewInt(2), Subject: pkix.Name{CommonName: "client"},
-		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour), ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth},
-	}
-	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	sum := sha256.Sum256(der)
-	return &tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}, base64url(sum[:])
+	pair, sum := id.TLS(), sha256.Sum256(id.Cert.Raw)
+	return &pair, base64url(sum[:])
 }
 
 // TestCertificateBound is RFC 8705 §3 with real client certificates.

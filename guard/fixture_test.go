@@ -9,7 +9,6 @@ import (
 	"crypto/rand"
 	"crypto/tls"
 	"crypto/x509"
-	"crypto/x509/pkix"
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
@@ -17,7 +16,6 @@ import (
 	"log"
 	"log/slog"
 	"maps"
-	"math/big"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -32,6 +30,8 @@ import (
 	"github.com/wiretight/wiretight/guard"
 	"github.com/wiretight/wiretight/internal/redact"
 	"github.com/wiretight/wiretight/internal/serve"
+	"github.com/wiretight/wiretight/internal/testpki"
+	"github.com/wiretight/wiretight/internal/testproc"
 	"github.com/wiretight/wiretight/internal/token"
 )
 
@@ -481,22 +481,7 @@ func (c *clock) advance(d time.Duration) {
 
 // records is a log, through the redacting handler, that a test can read while
 // it is written.
-type records struct {
-	mu  sync.Mutex
-	buf bytes.Buffer
-}
-
-func (r *records) Write(p []byte) (int, error) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return r.buf.Write(p)
-}
-
-func (r *records) String() string {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return r.buf.String()
-}
+type records struct{ testproc.Output }
 
 func (r *records) logger() *slog.Logger {
 	return slog.New(redact.NewHandler(slog.NewJSONHandler(r, &slog.HandlerOptions{Level: slog.LevelDebug})))
@@ -565,24 +550,11 @@ func serverCertificate(t testing.TB) tls.Certificate {
 }
 
 var makeServerCertificate = sync.OnceValues(func() (tls.Certificate, error) {
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	id, err := testpki.SelfSigned(testHost, "www.example.com", "elsewhere.example.com", "localhost", "127.0.0.1", "::1")
 	if err != nil {
 		return tls.Certificate{}, err
 	}
-	template := &x509.Certificate{
-		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "guard tests"}, IsCA: true, BasicConstraintsValid: true,
-		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(24 * time.Hour),
-		DNSNames:    []string{testHost, "www.example.com", "elsewhere.example.com", "localhost"},
-		IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1), net.IPv6loopback},
-		KeyUsage:    x509.KeyUsageDigitalSignature | x509.KeyUsageCertSign,
-		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
-	}
-	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
-	if err != nil {
-		return tls.Certificate{}, err
-	}
-	leaf, err := x509.ParseCertificate(der)
-	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key, Leaf: leaf}, err
+	return id.TLS(), nil
 })
 
 // askHandler asks a wrapped handler without a wire and returns the status.
