@@ -143,7 +143,11 @@ func diffCommand() *cobra.Command {
 		RunE: func(cmd *cobra.Command, args []string) error {
 			older, errOld := openReport(args[0])
 			newer, errNew := openReport(args[1])
-			if err := errors.Join(checkSeverity(failOn), errOld, errNew); err != nil {
+			severity := checkSeverity(failOn)
+			if severity != nil {
+				severity = fmt.Errorf("wiretight: %w", severity)
+			}
+			if err := errors.Join(severity, errOld, errNew); err != nil {
 				return &exitError{exitUsage, err}
 			}
 			d := scan.Diff(older, newer)
