@@ -385,7 +385,7 @@ func TestIdleConnectionsExpire(t *testing.T) {
 	get(t, c, request("GET", "/"))
 	select {
 	case <-closed:
-	case <-time.After(5 * time.Second):
+	case <-time.After(20 * time.Second):
 		t.Error("the idle connection is still open")
 	}
 }

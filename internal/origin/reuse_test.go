@@ -109,7 +109,7 @@ func TestCloseDoesNotWait(t *testing.T) {
 			for _, c := range []chan struct{}{closed, gone} {
 				select {
 				case <-c:
-				case <-time.After(5 * time.Second):
+				case <-time.After(20 * time.Second):
 					t.Fatal("Close waits for a server that says no more")
 				}
 			}
