@@ -22,6 +22,7 @@ test:
 lint:
 	test -z "$$(gofmt -l $$(git ls-files '*.go'))"
 	$(GO) vet ./...
+	$(GO) vet -tags traefik ./examples/proxies
 	$(GO) tool -modfile=tools/go.mod golangci-lint run ./...
 
 # Needs the vulnerability database of the Go project.

@@ -73,7 +73,7 @@ func (p *proxy) exchange(r request) (got reply, err error) {
 		return got, err
 	}
 	defer func() { _ = c.Close() }()
-	if err := c.SetDeadline(time.Now().Add(patience)); err != nil {
+	if err := c.SetDeadline(time.Now().Add(2 * patience)); err != nil {
 		return got, err
 	}
 	method, id := orElse(r.Method, http.MethodGet), rand.Text()

@@ -1,6 +1,7 @@
 package proxies_test
 
 import (
+	"crypto/tls"
 	"encoding/json"
 	"net"
 	"testing"
@@ -18,6 +19,11 @@ type proxy struct {
 	ownPaths bool
 	// oneChallenge is set where of two WWW-Authenticate only the first arrives.
 	oneChallenge bool
+	// preflights is the status of its own answers to preflights, where it gives them
+	// itself. Those of other origins get no permission.
+	preflights int
+	// realIP is set where it tells the application the client's address in X-Real-IP.
+	realIP bool
 
 	tls, plain string // where clients connect
 	t          *testing.T
@@ -25,13 +31,15 @@ type proxy struct {
 	process    *testproc.Process
 }
 
-// startProxy starts program and waits until it listens.
+// startProxy starts program and waits until it serves the host: some listen before
+// they have read all of their configuration.
 func (b *bed) startProxy(t *testing.T, p proxy, program string, args ...string) *proxy {
 	t.Helper()
 	p.tls, p.plain = b.ip+":8443", b.ip+":8080"
 	p.t, p.bed, p.process = t, b, b.start(program, args...)
-	p.process.Until("listen on "+p.tls, func() bool {
-		c, err := net.DialTimeout("tcp", p.tls, time.Second)
+	dialer := tls.Dialer{NetDialer: &net.Dialer{Timeout: time.Second}, Config: &tls.Config{RootCAs: b.roots, ServerName: host}}
+	p.process.Until("serve "+host+" on "+p.tls, func() bool {
+		c, err := dialer.DialContext(t.Context(), "tcp", p.tls)
 		if err == nil {
 			_ = c.Close()
 		}

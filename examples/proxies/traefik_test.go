@@ -66,6 +66,7 @@ type traefikDynamic struct {
 				Address             string
 				TrustForwardHeader  bool     `yaml:"trustForwardHeader"`
 				AuthResponseHeaders []string `yaml:"authResponseHeaders"`
+				Strips              string   `yaml:"authResponseHeadersRegex"`
 				ForwardBody         bool     `yaml:"forwardBody"`
 			} `yaml:"forwardAuth"`
 		}
@@ -132,6 +133,9 @@ func TestTraefikFiles(t *testing.T) {
 	auth := dynamic.HTTP.Middlewares["wiretight"].ForwardAuth
 	if auth == nil || auth.TrustForwardHeader || auth.ForwardBody {
 		t.Fatalf("got %+v, want one that believes nobody", auth)
+	}
+	if auth.Strips != "[_.]" {
+		t.Errorf("got authResponseHeadersRegex %q, want all other spellings of a name removed", auth.Strips)
 	}
 	for _, name := range guard.IdentityHeaders() {
 		if !slices.ContainsFunc(auth.AuthResponseHeaders, func(h string) bool { return strings.EqualFold(h, name) }) {
