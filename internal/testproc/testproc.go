@@ -4,6 +4,7 @@ package testproc
 
 import (
 	"bytes"
+	"context"
 	"fmt"
 	"os"
 	"os/exec"
@@ -21,6 +22,9 @@ const Patience = 30 * time.Second
 
 // grace is how long a program may take to end with its test before it is killed.
 const grace = 5 * time.Second
+
+// buildTime is how long a build of everything may take on a busy machine.
+const buildTime = 10 * time.Minute
 
 // maxShown is how much of what a program has said a failed test repeats.
 const maxShown = 6000
@@ -154,7 +158,9 @@ func withGuard(m *testing.M, program *string) (int, error) {
 	}
 	defer func() { _ = os.RemoveAll(dir) }() // it is a temporary one
 	*program = filepath.Join(dir, "wiretight")
-	if out, err := exec.Command("go", "build", "-o", *program, "github.com/wiretight/wiretight/cmd/wiretight").CombinedOutput(); err != nil {
+	ctx, cancel := context.WithTimeout(context.Background(), buildTime)
+	defer cancel()
+	if out, err := exec.CommandContext(ctx, "go", "build", "-o", *program, "github.com/wiretight/wiretight/cmd/wiretight").CombinedOutput(); err != nil {
 		return 0, fmt.Errorf("build the guard: %w\n%s", err, out)
 	}
 	return m.Run(), nil
