@@ -30,7 +30,7 @@ type Claims struct {
 // behind rules that are only observed.
 func ClaimsFrom(ctx context.Context) (Claims, bool) {
 	x, ok := ctx.Value(exchangeKey{}).(*exchange)
-	if !ok || !x.verified {
+	if !ok || !x.verified || x.tried {
 		return Claims{}, false
 	}
 	c, err := x.token()

@@ -39,6 +39,7 @@ type exchange struct {
 	thumbprint   thumbprint // of what the token is bound to
 	context      carrier
 	verified     bool
+	tried        bool // verified less a rule on trial, so that nobody is vouched for
 	scopes       []string
 	proof        *token.Proof // set where a DPoP proof was shown
 

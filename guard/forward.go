@@ -31,7 +31,7 @@ func (x *exchange) token() (*token.Token, error) {
 func (x *exchange) forwardIdentity(out http.Header, up *upstream) error {
 	mode := x.policy.forward
 	removeCookie(out, ownCookieNames...)
-	if mode == ForwardToken || !x.verified {
+	if mode == ForwardToken || !x.verified || x.tried {
 		if mode != ForwardToken && x.credential.source != sourceNone {
 			x.removeToken(out)
 		}

@@ -70,7 +70,8 @@ func (g *Guard) plaintext(p *policy, r *http.Request, now time.Time) *refusal {
 // burn revokes raw if it is a token that would have been accepted. A forged
 // one with a stolen jti must not be able to revoke the real one.
 func (g *Guard) burn(p *policy, r *http.Request, raw string, now time.Time) bool {
-	t, no := p.examine(r.Context(), raw, now, g.suspects, new(facts), new(thumbprint))
+	e := examination{policy: p, ctx: r.Context(), now: now, queue: g.suspects, trial: true}
+	t, no := e.examine(raw, new(facts), new(thumbprint))
 	if no != nil {
 		return false
 	}

@@ -52,6 +52,12 @@ func checkReplay(x *exchange) *refusal {
 	if longest := retention(p); x.facts.issuedAt == 0 && x.facts.expiry != 0 && longest > 0 {
 		use.since = use.until.Add(-longest) // before, it would have lived longer than is allowed
 	}
+	if !use.until.IsZero() && use.until.Before(x.now) { // expiry is on trial: it would pass again
+		use.until = time.Time{}
+		if keep := retention(p); keep > 0 {
+			use.until = x.now.Add(keep)
+		}
+	}
 	return x.consume(use)
 }
 

@@ -1,7 +1,6 @@
 package guard
 
 import (
-	"context"
 	"errors"
 	"net/http"
 	"slices"
@@ -107,7 +106,11 @@ func (x *exchange) verify() *refusal {
 func (x *exchange) verifyAnew(key tokenKey) *refusal {
 	wait, suspect := x.guard.failures.debt(x.client, x.now)
 	if !x.route.public && wait > 0 {
-		return &refusal{rule: RuleRate, kind: kindTooMany, retryAfter: wait, reason: "too many refused tokens from " + x.client.String()}
+		f := &refusal{rule: RuleRate, kind: kindTooMany, retryAfter: wait, reason: "too many refused tokens from " + x.client.String()}
+		if !x.policy.observes(RuleRate) {
+			return f
+		}
+		x.note(f) // the token is to be looked at all the same
 	}
 	t, f := x.examine(key, suspect)
 	if f != nil {
@@ -121,7 +124,7 @@ func (x *exchange) verifyAnew(key tokenKey) *refusal {
 	x.facts.policy = x.policy.generation
 	scopes, ok := x.policy.scopes.intern(t.Claims.Scopes)
 	x.facts.scopes = scopes
-	if !ok {
+	if !ok || x.tried { // what passes on trial is looked at each time
 		x.scopes = t.Claims.Scopes
 		return nil
 	}
@@ -142,10 +145,15 @@ func (x *exchange) examine(key tokenKey, suspect bool) (*token.Token, *refusal) 
 	if !suspect {
 		queue = nil
 	}
-	t, f := x.policy.examine(x.r.Context(), x.credential.raw, x.now, queue, &x.facts, &x.thumbprint)
+	e := examination{policy: x.policy, ctx: x.r.Context(), now: x.now, queue: queue, trial: !x.route.public}
+	t, f := e.examine(x.credential.raw, &x.facts, &x.thumbprint)
+	for _, n := range e.noted {
+		x.note(n)
+	}
 	if f != nil && f.forged && key != (tokenKey{}) {
 		known.put(forgery{key, x.facts.generation, x.policy.generation, x.facts.issuer})
 	}
+	x.tried = len(e.noted) > 0
 	return t, f
 }
 
@@ -162,52 +170,11 @@ func (x *exchange) recall() (f *refusal, fresh bool) {
 	}
 	c := token.Claims{Expiry: fromSeconds(x.facts.expiry), NotBefore: fromSeconds(x.facts.notBefore), IssuedAt: fromSeconds(x.facts.issuedAt)}
 	if err := c.CheckTime(&iss.policy, x.now); err != nil {
-		return tokenRefusal(err), true
+		f := tokenRefusal(err)
+		return f, x.route.public || !x.policy.tries(f.rule)
 	}
 	x.scopes = x.policy.scopes.get(x.facts.scopes)
 	return nil, true
-}
-
-// examine parses and verifies raw in full and notes its facts. It waits for a
-// turn in queue, if that is not nil. A refusal of a forgery leaves in the facts
-// by which keys it was judged.
-func (p *policy) examine(ctx context.Context, raw string, now time.Time, queue suspects, f *facts, tp *thumbprint) (*token.Token, *refusal) {
-	t, err := token.Parse(raw, p.limits)
-	if err != nil {
-		return nil, tokenRefusal(err)
-	}
-	index, ok := p.byIssuer[t.Claims.Issuer]
-	if !ok {
-		if p.anyIssuer < 0 {
-			return nil, &refusal{rule: RuleIssuer, kind: kindInvalidToken, reason: "issuer " + quoted(t.Claims.Issuer) + " is not one of tokens.issuers"}
-		}
-		index = p.anyIssuer
-	}
-	iss := p.issuers[index]
-	keys, generation, err := iss.source.Current()
-	if err != nil {
-		return nil, unavailableKeys(iss, err)
-	}
-	err = queue.verify(ctx, t, &iss.policy, keys, now)
-	if errors.Is(err, token.ErrUnknownKey) {
-		// A key set may have changed since we fetched it: look once.
-		if again, g, ferr := iss.source.Refetch(ctx, t.Header.KeyID); ferr == nil && again != nil && g != generation {
-			generation = g
-			err = queue.verify(ctx, t, &iss.policy, again, now)
-		}
-	}
-	if err != nil {
-		f.issuer, f.generation = uint16(index), generation
-		return nil, tokenRefusal(err)
-	}
-	*f = facts{
-		era:       era{issuer: uint16(index), generation: generation},
-		expiry:    seconds(t.Claims.Expiry),
-		notBefore: secondsUp(t.Claims.NotBefore),
-		issuedAt:  seconds(t.Claims.IssuedAt),
-		ids:       idsOf(t),
-	}
-	return t, f.bind(&t.Claims.Confirmation, tp)
 }
 
 // bind notes the token's confirmation. A token that asks for two of them is
