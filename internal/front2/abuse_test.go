@@ -71,16 +71,16 @@ func TestDribble(t *testing.T) {
 					first, left = 0, 0
 				}
 				p.must(p.WriteSettings(http2.Setting{ID: http2.SettingInitialWindowSize, Val: first}))
+				said := p.says()
 				p.ask(1, true, usual("GET", "/")...)
 				for left > 0 {
-					n, _ := p.data()
-					left -= n
+					left -= (<-said).data
 				}
 				for range 12_000 {
 					p.must(p.WriteWindowUpdate(stream, 1))
-					if n, code := p.data(); n == 0 {
-						if code != http2.ErrCodeEnhanceYourCalm {
-							t.Errorf("got %v", code)
+					if got := <-said; got.data == 0 {
+						if got.goAway != http2.ErrCodeEnhanceYourCalm {
+							t.Errorf("got %v", got.goAway)
 						}
 						return
 					}
@@ -91,19 +91,32 @@ func TestDribble(t *testing.T) {
 	}
 }
 
-// data reads until there is some, or a GOAWAY.
-func (p *peer) data() (n int, code http2.ErrCode) {
-	p.t.Helper()
-	for {
-		f, err := p.ReadFrame()
-		p.must(err)
-		switch f := f.(type) {
-		case *http2.DataFrame:
-			return len(f.Data()), 0
-		case *http2.GoAwayFrame:
-			return 0, f.ErrCode
+// saying is DATA or a GOAWAY.
+type saying struct {
+	data   int
+	goAway http2.ErrCode
+}
+
+// says reads what the server sends, so that it never waits for a client that is
+// writing.
+func (p *peer) says() <-chan saying {
+	all := make(chan saying, 12_000)
+	go func() {
+		for {
+			f, err := p.ReadFrame()
+			if err != nil {
+				close(all)
+				return
+			}
+			switch f := f.(type) {
+			case *http2.DataFrame:
+				all <- saying{data: len(f.Data())}
+			case *http2.GoAwayFrame:
+				all <- saying{goAway: f.ErrCode}
+			}
 		}
-	}
+	}()
+	return all
 }
 
 // TestSettingsAreFew repeats a setting in one frame, each of which would change
