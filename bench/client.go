@@ -11,6 +11,7 @@ import (
 	"net"
 	"net/http/httputil"
 	"strconv"
+	"strings"
 	"time"
 )
 
@@ -35,6 +36,7 @@ type client interface {
 const (
 	questionFields = "User-Agent: bench\r\nAccept: application/json\r\nAuthorization: Bearer "
 	question       = "GET " + pathAsked + " HTTP/1.1\r\nHost: localhost\r\n" + questionFields
+	questionSent   = "POST " + pathAsked + " HTTP/1.1\r\nHost: localhost\r\n" + questionFields
 	asksToDecide   = "GET /authorize HTTP/1.1\r\nHost: authorizer\r\nX-Forwarded-Method: GET\r\nX-Forwarded-Proto: https\r\n" +
 		"X-Forwarded-Host: localhost\r\nX-Forwarded-Uri: " + pathAsked + "\r\nX-Forwarded-For: 203.0.113.7\r\n" + questionFields
 )
@@ -69,14 +71,24 @@ func (d *dialer) dial(ctx context.Context) (net.Conn, error) {
 	return conn, nil
 }
 
+// sent is the body of requests that have one.
+var sent = strings.Repeat("wiretight sends\n", 64)
+
+// tails end the requests that send it.
+var tails = map[transport]string{
+	overLength: fmt.Sprintf("\r\nContent-Length: %d\r\n\r\n%s", len(sent), sent),
+	overChunks: fmt.Sprintf("\r\nTransfer-Encoding: chunked\r\n\r\n%x\r\n%s\r\n0\r\n\r\n", len(sent), sent),
+}
+
 // newH1 asks as a client does.
-func newH1(d *dialer) *h1 { return &h1{dialer: d, ask: question} }
+func newH1(d *dialer) *h1 { return &h1{dialer: d, ask: question, tail: "\r\n\r\n"} }
 
 // h1 speaks HTTP/1.1 by hand, to leave most of the processor to the proxy.
 type h1 struct {
 	dialer *dialer
 	fresh  bool   // a new connection for each request
-	ask    string // the request, but for the token that ends it
+	ask    string // the request up to the token
+	tail   string // and from there on
 	empty  bool   // good answers have no body
 	conn   net.Conn
 	in     *bufio.Reader
@@ -118,7 +130,7 @@ func (c *h1) exchange(token string) (status int, stay bool, err error) {
 	if err := c.conn.SetDeadline(time.Now().Add(callLimit)); err != nil {
 		return 0, false, err
 	}
-	c.out = append(append(append(c.out[:0], c.ask...), token...), "\r\n\r\n"...)
+	c.out = append(append(append(c.out[:0], c.ask...), token...), c.tail...)
 	if _, err := c.conn.Write(c.out); err != nil {
 		return 0, false, err
 	}

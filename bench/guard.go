@@ -22,11 +22,11 @@ tokens:
       %[9]s
       max_lifetime: 24h
 routes:
-  - {path: /api/*, methods: [GET], scopes: [%[10]s]}
+  - {path: /api/*, methods: [GET, POST], scopes: [%[10]s]}
 cors:
   origins: [https://app.bench.example]
   credentials: true
-  methods: [GET]
+  methods: [GET, POST]
   request_headers: [Authorization]
 %[11]s
 %[14]s

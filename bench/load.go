@@ -18,6 +18,9 @@ const (
 	overH1    transport = "HTTP/1.1"
 	overH2    transport = "HTTP/2"
 	overFresh transport = "HTTP/1.1, new connections"
+	// overLength and overChunks send a body along, with its length or in a chunk.
+	overLength transport = "HTTP/1.1, a body with its length"
+	overChunks transport = "HTTP/1.1, a body in a chunk"
 	// overAuthorizer is a proxy that asks for decisions, over plain HTTP/1.1.
 	overAuthorizer transport = "authorizer"
 	// overEnvoy is Envoy, which asks over gRPC.
@@ -55,7 +58,7 @@ func newCrowd(n int, addr string, cert certificate, how transport) crowd {
 	for i := range c {
 		switch how {
 		case overAuthorizer:
-			c[i] = &h1{dialer: &dialer{addr: addr}, ask: asksToDecide, empty: true}
+			c[i] = &h1{dialer: &dialer{addr: addr}, ask: asksToDecide, tail: "\r\n\r\n", empty: true}
 		case overEnvoy:
 			c[i] = &envoy{addr: addr}
 		case overH2:
@@ -63,6 +66,9 @@ func newCrowd(n int, addr string, cert certificate, how transport) crowd {
 		default:
 			one := newH1(newDialer(addr, cert, "http/1.1"))
 			one.fresh = how == overFresh
+			if tail, sends := tails[how]; sends {
+				one.ask, one.tail = questionSent, tail
+			}
 			c[i] = one
 		}
 	}

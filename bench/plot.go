@@ -62,7 +62,9 @@ func (r *results) plot() string {
 		}
 		fmt.Fprintf(&bars, `<text x="%d" y="%d" text-anchor="end">%s</text>`+"\n",
 			plotLeft-8, (top+y-barGap)/2+4, html.EscapeString(w.title))
-		fmt.Fprintf(&bars, `<path class="aim" d="M%.1f %dV%d"><title>target %v</title></path>`+"\n", plotX(w.ahead), top-3, y+1, w.ahead)
+		if w.ahead > 0 {
+			fmt.Fprintf(&bars, `<path class="aim" d="M%.1f %dV%d"><title>target %v</title></path>`+"\n", plotX(w.ahead), top-3, y+1, w.ahead)
+		}
 		y += groupGap
 	}
 	var b strings.Builder

@@ -124,5 +124,5 @@ func (r *results) over(w row, proxy string) bool {
 	if len(v) == 0 || !slices.Contains(r.Guards, proxy) || w.figure == cpuMultiple && !multiple {
 		return false
 	}
-	return median(v) > w.ahead
+	return w.ahead > 0 && median(v) > w.ahead
 }

@@ -168,7 +168,7 @@ func (r *results) honestTable() grid {
 // text prints the tables for a terminal, and below them how to read them.
 func (r *results) text(w io.Writer) error {
 	var b strings.Builder
-	for _, s := range r.sections(func(w row) string { return fmt.Sprint(w.ahead) }) {
+	for _, s := range r.sections(func(w row) string { return target(w, "%v", w.ahead) }) {
 		fmt.Fprintf(&b, "%s\n\n%s\n", s.title, s.grid.text())
 	}
 	for _, p := range r.Profiles {
@@ -181,6 +181,14 @@ func (r *results) text(w io.Writer) error {
 	return err
 }
 
+// target writes what a row shall reach, if anything.
+func target(w row, format string, values ...any) string {
+	if w.ahead == 0 {
+		return "-"
+	}
+	return fmt.Sprintf(format, values...)
+}
+
 // markdown prints the same as text for a document; plot is the address of the
 // picture, if there is one.
 func (r *results) markdown(w io.Writer, plot string) error {
@@ -188,7 +196,7 @@ func (r *results) markdown(w io.Writer, plot string) error {
 	if plot != "" {
 		fmt.Fprintf(&b, "![CPU time a request, as multiples of %s's](%s)\n\n", baseline, plot)
 	}
-	targets := func(w row) string { return fmt.Sprintf("%v / %v / %v", w.stepOne, w.ahead, w.goal) }
+	targets := func(w row) string { return target(w, "%v / %v / %v", w.stepOne, w.ahead, w.goal) }
 	for _, s := range r.sections(targets) {
 		fmt.Fprintf(&b, "### %s%s\n\n%s\n", strings.ToUpper(s.title[:1]), s.title[1:], s.grid.markdown())
 	}
