@@ -108,6 +108,7 @@ func (x *exchange) verifyAnew(key tokenKey) *refusal {
 	if !x.route.public && wait > 0 {
 		f := &refusal{rule: RuleRate, kind: kindTooMany, retryAfter: wait, reason: "too many refused tokens from " + x.client.String()}
 		if !x.policy.observes(RuleRate) {
+			linger(x.r.Context())
 			return f
 		}
 		x.note(f) // the token is to be looked at all the same

@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/wiretight/wiretight/guard"
@@ -453,6 +454,36 @@ func TestRateLimit(t *testing.T) {
 	want("another /64", "[2001:db8:0:2::1]:1000", "/", f.mint(nil), 200)
 }
 
+// TestRefusalsOverTheLimitLinger holds that who is over the limit waits for
+// each answer, and nobody else.
+func TestRefusalsOverTheLimitLinger(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		o := newOffline(t, func(c *guard.Config) { c.RateLimit.AuthFailures = guard.Rate{Count: 1, Per: time.Hour} })
+		defer o.guard.Close()
+		const here, there = "192.0.2.1:1000", "192.0.2.2:1000"
+		good, fresh := o.token(nil), o.token(nil)
+		for _, ask := range []struct {
+			what, peer, raw string
+			status          int
+			took            time.Duration
+		}{
+			{"a good token", here, good, 200, 0},
+			{"a bad one", here, "bad", 401, 0},
+			{"a bad one over the limit", here, "bad", 429, 5 * time.Millisecond},
+			{"one that is not known", here, fresh, 429, 5 * time.Millisecond},
+			{"one that is remembered", here, good, 200, 0},
+			{"somebody else", there, fresh, 200, 0},
+		} {
+			began := time.Now()
+			got := unwired(o.handler, ask.peer, http.Header{"Authorization": {"Bearer " + ask.raw}}, "/")
+			if took := time.Since(began); got.status != ask.status || took != ask.took {
+				t.Errorf("%s: got %d after %v, want %d after %v", ask.what, got.status, took, ask.status, ask.took)
+			}
+		}
+	})
+}
+
 // TestRateLimitBehindProxy holds that the limit is the client's, not the
 // proxy's, and that X-Forwarded-For of a stranger makes no new client.
 func TestRateLimitBehindProxy(t *testing.T) {
@@ -497,7 +528,7 @@ func TestRateLimitIsBounded(t *testing.T) {
 		}
 	}
 	limited, asked := 0, 0
-	for i := 0; i < addresses; i += 32 {
+	for i := 0; i < addresses; i += 256 {
 		asked++
 		if unwired(o.handler, peer(i), header, "/").status == 429 {
 			limited++
