@@ -16,7 +16,7 @@ const (
 	// leastRoom is what may be allocated between two collections however large
 	// the live heap is: without it, one that is about heapGoal would be
 	// collected all the time.
-	leastRoom = 4 << 20
+	leastRoom = 3 << 20
 	// leanest and laziest bound the percentage that these come down to.
 	leanest, laziest = 15, 800
 )
