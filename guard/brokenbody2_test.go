@@ -1,7 +1,6 @@
 package guard_test
 
 import (
-	"encoding/json"
 	"strings"
 	"testing"
 
@@ -28,16 +27,7 @@ func TestBrokenBodiesOverHTTP2AreLogged(t *testing.T) {
 			p := f.frames()
 			p.headers(1, []string{":method", "POST", ":scheme", "https", ":authority", testHost, ":path", "/x", "authorization", f.bearer(), "content-length", c.length}, false)
 			c.do(p)
-			var m map[string]any
-			eventually(t, "the record", func() bool {
-				for line := range strings.Lines(f.log.String()) {
-					m = nil
-					if json.Unmarshal([]byte(line), &m) == nil && m["msg"] == "request" {
-						return true
-					}
-				}
-				return false
-			})
+			m := f.firstRecord()
 			reason, _ := m["reason"].(string)
 			if m["decision"] != "refused" || m["rule"] != "headers" || !strings.Contains(reason, c.reason) {
 				t.Errorf("got record %v, want a refusal for %q", m, c.reason)

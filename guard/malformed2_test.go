@@ -33,20 +33,28 @@ func TestMalformedHTTP2IsLogged(t *testing.T) {
 			} else if err := p.framer.WriteHeaders(http2.HeadersFrameParam{StreamID: 1, BlockFragment: []byte{0xff, 0xff, 0xff, 0xff}, EndStream: true, EndHeaders: true}); err != nil {
 				t.Fatal(err)
 			}
-			var m map[string]any
-			eventually(t, "the record", func() bool {
-				for line := range strings.Lines(f.log.String()) {
-					m = nil
-					if json.Unmarshal([]byte(line), &m) == nil && m["msg"] == "request" {
-						return true
-					}
-				}
-				return false
-			})
+			m := f.firstRecord()
 			reason, _ := m["reason"].(string)
 			if id, _ := m["request_id"].(string); id == "" || m["decision"] != "refused" || m["rule"] != "headers" || !strings.Contains(reason, c.reason) {
 				t.Errorf("got record %v, want one refusal for %q", m, c.reason)
 			}
 		})
 	}
+}
+
+// firstRecord waits for the first record of a request: of one whose sender gets
+// no id to look for.
+func (f *fixture) firstRecord() map[string]any {
+	f.t.Helper()
+	var m map[string]any
+	eventually(f.t, "the record", func() bool {
+		for line := range strings.Lines(f.log.String()) {
+			m = nil
+			if json.Unmarshal([]byte(line), &m) == nil && m["msg"] == "request" {
+				return true
+			}
+		}
+		return false
+	})
+	return m
 }

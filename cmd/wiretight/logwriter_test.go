@@ -164,17 +164,22 @@ func TestSlowReaderLosesNothing(t *testing.T) {
 	})
 }
 
+// unread is paper that takes nothing before release is closed.
+func unread(release <-chan struct{}) *paper {
+	return &paper{do: func(b []byte) (int, error) {
+		<-release
+		return len(b), nil
+	}}
+}
+
 // A reader that reads nothing costs one wait and the lines that find no room,
 // and when it is back it is told.
 func TestBlockedReaderStopsNobody(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		release := make(chan struct{})
-		p := paper{do: func(b []byte) (int, error) {
-			<-release
-			return len(b), nil
-		}}
-		l := newLogWriter(&p, lost)
+		p := unread(release)
+		l := newLogWriter(p, lost)
 		before := time.Now()
 		const n = 4 * logQueue >> 10
 		refused := numbered(l, 0, n)
@@ -209,11 +214,8 @@ func TestCloseDoesNotWaitForAReaderThatIsGone(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		release := make(chan struct{})
-		p := paper{do: func(b []byte) (int, error) {
-			<-release
-			return len(b), nil
-		}}
-		l := newLogWriter(&p, lost)
+		p := unread(release)
+		l := newLogWriter(p, lost)
 		numbered(l, 0, 1)
 		before := time.Now()
 		if err := l.Close(); !errors.Is(err, errLogBehind) || time.Since(before) != logFarewell {
